@@ -1,2 +1,66 @@
-//! Skeleton.
-fn main() {}
+//! The command line `emoxide`. One file a verb under `commands/`; `main` parses, runs and picks the exit code.
+
+mod annotate;
+mod commands;
+mod inputs;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Facial expressions: recognise, train, evaluate.
+///
+/// A face shows an expression, not a feeling. Inferring emotions of people at work or in education is prohibited in the
+/// EU (AI Act, Art. 5(1)(f)) save for medical or safety reasons.
+#[derive(Debug, Parser)]
+#[command(name = "emoxide", version, max_term_width = 110, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Find faces in pictures and say what they express
+    Predict(commands::predict::Arguments),
+    /// Train a recipe
+    Train(commands::train::Arguments),
+    /// Measure a model on a data set
+    Eval(commands::eval::Arguments),
+    /// List, check and make data sets
+    Data(commands::data::Arguments),
+    /// List, describe, check and import models
+    Models(commands::models::Arguments),
+}
+
+/// How a command ended, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finish {
+    /// Everything was done.
+    Done,
+    /// Done, but some inputs were skipped, each named on standard error.
+    Skipped,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let finish = match cli.command {
+        Command::Predict(arguments) => commands::predict::run(&arguments),
+        Command::Train(arguments) => commands::train::run(&arguments),
+        Command::Eval(arguments) => commands::eval::run(&arguments),
+        Command::Data(arguments) => commands::data::run(&arguments),
+        Command::Models(arguments) => commands::models::run(&arguments),
+    };
+    match finish {
+        Ok(Finish::Done) => ExitCode::SUCCESS,
+        Ok(Finish::Skipped) => ExitCode::from(3),
+        // A reader that has seen enough (`| head`) is no failure.
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

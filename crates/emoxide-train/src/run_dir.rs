@@ -1,1 +1,240 @@
-//! Skeleton.
+//! The folder of one run: everything is written beside and renamed, so a kill at any moment loses at most the epoch
+//! under way.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::recipe::{Recipe, RecipeError};
+
+/// One row of `metrics.csv`: an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Learning rate of its last step.
+    pub rate: f64,
+    /// Mean training loss.
+    pub train_loss: f64,
+    /// Share of training pictures whose highest score is the highest label, as they were augmented, 0..1.
+    pub train_accuracy: f64,
+    /// Negative log-likelihood on the selection split; empty without one.
+    pub select_loss: Option<f64>,
+    /// Accuracy on the selection split, 0..1.
+    pub select_accuracy: Option<f64>,
+    /// Mean-class accuracy on the selection split, 0..1.
+    pub select_mean_class_accuracy: Option<f64>,
+    /// Wall time; the one column that differs between two equal runs.
+    pub seconds: f64,
+}
+
+/// How far a run has come; the exact state of the weights lies beside it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epochs completed.
+    pub epochs: usize,
+    /// Optimiser steps made.
+    pub steps: usize,
+    /// Epoch of the best checkpoint, and what it was chosen by.
+    pub best: Option<(usize, f64)>,
+    /// All rows so far.
+    pub rows: Vec<EpochRow>,
+}
+
+/// Why a run folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunDirError {
+    /// The file system refused.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    /// A finished or interrupted run is there already.
+    #[error("{0} holds a run already; continue it with `--resume`, or name another `--run-dir`")]
+    Occupied(PathBuf),
+    /// Nothing to resume.
+    #[error("{0} holds no run to resume; start one without `--resume`")]
+    Nothing(PathBuf),
+    /// The recipe differs from the one that the run began with.
+    #[error("{path}: the run began with another recipe ({key} differs); resume with the same one, or start a new run")]
+    RecipeChanged {
+        /// The run's resolved recipe.
+        path: PathBuf,
+        /// First line that differs.
+        key: String,
+    },
+    /// The resolved recipe of the run cannot be read.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A state file that is not what was written.
+    #[error("{path}: the state cannot be read ({reason}); delete the folder `state` to start the run again")]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// The reader's words.
+        reason: String,
+    },
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    root: PathBuf,
+}
+
+impl RunDir {
+    /// Makes the folder for a new run and writes its resolved recipe and environment.
+    pub fn create(root: &Path, recipe: &Recipe, environment: &Environment) -> Result<Self, RunDirError> {
+        let run = Self { root: root.to_owned() };
+        if run.recipe_path().exists() {
+            return Err(RunDirError::Occupied(root.to_owned()));
+        }
+        fs_err::create_dir_all(root)?;
+        for folder in ["last", "best"] {
+            fs_err::create_dir_all(root.join(folder))?;
+        }
+        write_whole(&run.path("environment.json"), to_json(environment).as_bytes())?;
+        write_whole(&run.recipe_path(), recipe.to_toml().as_bytes())?;
+        Ok(run)
+    }
+
+    /// Opens the folder of a run that was interrupted; its recipe must be the same.
+    pub fn resume(root: &Path, recipe: &Recipe) -> Result<Self, RunDirError> {
+        let run = Self { root: root.to_owned() };
+        let path = run.recipe_path();
+        if !path.exists() {
+            return Err(RunDirError::Nothing(root.to_owned()));
+        }
+        let before = Recipe::from_toml(&fs_err::read_to_string(&path)?, &path)?;
+        if before == *recipe {
+            return Ok(run);
+        }
+        let (old, new) = (before.to_toml(), recipe.to_toml());
+        let key = old.lines().zip(new.lines()).find(|(old, new)| old != new).map_or("its length", |(old, _)| old);
+        Err(RunDirError::RecipeChanged { path, key: format!("`{key}`") })
+    }
+
+    /// A file or folder of the run.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The checkpoint of the chosen epoch.
+    pub fn best(&self) -> PathBuf {
+        self.path("best/model.safetensors")
+    }
+
+    /// The checkpoint of the newest epoch.
+    pub fn last(&self) -> PathBuf {
+        self.path("last/model.safetensors")
+    }
+
+    fn recipe_path(&self) -> PathBuf {
+        self.path("recipe.resolved.toml")
+    }
+
+    /// How far the run has come and the folder of its state; `None` before the first epoch is done.
+    pub fn progress(&self) -> Result<Option<(Progress, PathBuf)>, RunDirError> {
+        // A kill between the two renames of `replace_state` leaves the previous state under its other name.
+        let Some(folder) = ["state", "state.previous"].map(|name| self.path(name)).into_iter().find(|path| path.exists())
+        else {
+            return Ok(None);
+        };
+        let path = folder.join("progress.json");
+        let progress = serde_json::from_str(&fs_err::read_to_string(&path)?)
+            .map_err(|error| RunDirError::State { path, reason: error.to_string() })?;
+        Ok(Some((progress, folder)))
+    }
+
+    /// Writes a new state with `fill` into a fresh folder, then puts it in the place of the old one.
+    pub fn replace_state<E: From<RunDirError>>(
+        &self,
+        progress: &Progress,
+        fill: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let [state, next, previous] = ["state", "state.next", "state.previous"].map(|name| self.path(name));
+        let prepare = || -> Result<(), RunDirError> {
+            if next.exists() {
+                fs_err::remove_dir_all(&next)?;
+            }
+            fs_err::create_dir_all(&next)?;
+            Ok(fs_err::write(next.join("progress.json"), to_json(progress))?)
+        };
+        prepare()?;
+        fill(&next)?;
+        let swap = || -> Result<(), RunDirError> {
+            if state.exists() {
+                if previous.exists() {
+                    fs_err::remove_dir_all(&previous)?;
+                }
+                fs_err::rename(&state, &previous)?;
+            }
+            fs_err::rename(&next, &state)?;
+            if previous.exists() {
+                fs_err::remove_dir_all(&previous)?;
+            }
+            Ok(())
+        };
+        Ok(swap()?)
+    }
+
+    /// Writes `metrics.csv` anew from all rows.
+    pub fn write_metrics(&self, rows: &[EpochRow]) -> Result<(), RunDirError> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in rows {
+            writer.serialize(row).map_err(std::io::Error::other)?;
+        }
+        let bytes = writer.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?;
+        write_whole(&self.path("metrics.csv"), &bytes)
+    }
+}
+
+/// Where and with what a run was made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Environment {
+    /// Version of emoxide.
+    pub version: String,
+    /// Commit it was built from.
+    pub commit: String,
+    /// Version of Burn.
+    pub burn: String,
+    /// Device asked for.
+    pub device: String,
+    /// Processor architecture and operating system.
+    pub host: String,
+    /// Threads that the machine offers.
+    pub threads: usize,
+    /// The command line.
+    pub command: Vec<String>,
+    /// `burn.toml` or `cubecl.toml` files that are in force here; they change fusion and autotuning.
+    pub burn_settings: Vec<PathBuf>,
+}
+
+impl Environment {
+    /// Reads what can be known of this process.
+    pub fn here(device: &str) -> Self {
+        let folder = std::env::current_dir().unwrap_or_default();
+        let settings = folder.ancestors().flat_map(|path| [path.join("burn.toml"), path.join("cubecl.toml")]);
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: env!("EMOXIDE_COMMIT").to_owned(),
+            burn: env!("EMOXIDE_BURN").to_owned(),
+            device: device.to_owned(),
+            host: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
+            threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            command: std::env::args().collect(),
+            burn_settings: settings.filter(|path| path.exists()).collect(),
+        }
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).expect("plain data always becomes JSON")
+}
+
+/// Writes beside the target and renames.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".partial");
+    fs_err::write(&beside, bytes)?;
+    Ok(fs_err::rename(&beside, path)?)
+}

@@ -1,1 +1,212 @@
-//! Skeleton.
+//! From a face picture to the numbers a network reads. Training and inference both end here, and the value itself
+//! travels in the checkpoint.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::image::{Filter, RgbImage, resize};
+
+/// Colour channels of a network's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Channels {
+    /// One channel: luma of ITU-R BT.601, rounded as Pillow's `convert("L")` does.
+    Grey,
+    /// Red, green, blue.
+    Rgb,
+}
+
+impl Channels {
+    /// How many there are: 1 or 3.
+    pub fn count(self) -> usize {
+        match self {
+            Self::Grey => 1,
+            Self::Rgb => 3,
+        }
+    }
+}
+
+/// Size, colour and normalisation of a network's input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocess {
+    /// Width of the input in pixels.
+    pub width: u32,
+    /// Height of the input in pixels.
+    pub height: u32,
+    /// Colour channels.
+    pub channels: Channels,
+    /// How pictures of another size are resized.
+    pub filter: Filter,
+    /// Subtracted per channel, in units of the full range 0..1.
+    pub mean: Vec<f32>,
+    /// Divided by per channel, in units of the full range 0..1.
+    pub std: Vec<f32>,
+}
+
+/// A setting that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PreprocessError {
+    /// Sizes must be positive and of a sane magnitude.
+    #[error("preprocess: the input is {width}x{height}; both sides must be 1 to 4096 pixels")]
+    Size {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// `mean` and `std` need one value a channel.
+    #[error("preprocess: `{name}` has {found} values for {wanted} channel(s)")]
+    Statistics {
+        /// `mean` or `std`.
+        name: &'static str,
+        /// Values given.
+        found: usize,
+        /// Values needed.
+        wanted: usize,
+    },
+    /// Division by nothing.
+    #[error("preprocess: every value of `mean` must be finite and every value of `std` finite and above zero")]
+    Value,
+}
+
+impl Preprocess {
+    /// Checks that the settings fit together.
+    pub fn validate(&self) -> Result<(), PreprocessError> {
+        let (width, height) = (self.width, self.height);
+        if !(1..=4096).contains(&width) || !(1..=4096).contains(&height) {
+            return Err(PreprocessError::Size { width, height });
+        }
+        let wanted = self.channels.count();
+        for (name, values) in [("mean", &self.mean), ("std", &self.std)] {
+            if values.len() != wanted {
+                return Err(PreprocessError::Statistics { name, found: values.len(), wanted });
+            }
+        }
+        let sound = self.mean.iter().all(|mean| mean.is_finite()) && self.std.iter().all(|std| std.is_finite() && *std > 0.0);
+        if sound { Ok(()) } else { Err(PreprocessError::Value) }
+    }
+
+    /// Number of values of one input: channels x height x width.
+    pub fn len(&self) -> usize {
+        self.channels.count() * self.height as usize * self.width as usize
+    }
+
+    /// Whether an input holds no value; a validated setting never does.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One picture as normalised values, `[channels, rows, cols]` row-major.
+    pub fn values(&self, image: &RgbImage) -> Vec<f32> {
+        let mut values = vec![0.0; self.len()];
+        self.write(image, &mut values);
+        values
+    }
+
+    /// As [`values`](Self::values), into a slice of [`len`](Self::len) values.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the slice has another length.
+    pub fn write(&self, image: &RgbImage, values: &mut [f32]) {
+        assert_eq!(values.len(), self.len(), "the slice must hold one input");
+        let resized;
+        let image = if image.dimensions() == (self.width, self.height) {
+            image
+        } else {
+            resized = resize(image, self.width, self.height, self.filter);
+            &resized
+        };
+        let area = self.width as usize * self.height as usize;
+        for (channel, plane) in values.chunks_exact_mut(area).enumerate() {
+            let (mean, scale) = (self.mean[channel], 1.0 / self.std[channel]);
+            for (value, pixel) in plane.iter_mut().zip(image.as_raw().chunks_exact(3)) {
+                let level = match self.channels {
+                    Channels::Grey => luma(pixel),
+                    Channels::Rgb => pixel[channel],
+                };
+                *value = (f32::from(level) / 255.0 - mean) * scale;
+            }
+        }
+    }
+
+    /// Normalised values of several pictures as `[batch, channels, rows, cols]`.
+    pub fn batch(&self, images: &[RgbImage], device: &Device) -> Tensor<4> {
+        let mut values = vec![0.0; self.len() * images.len()];
+        for (image, slot) in images.iter().zip(values.chunks_exact_mut(self.len())) {
+            self.write(image, slot);
+        }
+        self.tensor(values, device)
+    }
+
+    /// Shapes values written by [`write`](Self::write) into `[batch, channels, rows, cols]`.
+    pub fn tensor(&self, values: Vec<f32>, device: &Device) -> Tensor<4> {
+        let batch = values.len() / self.len();
+        let shape = [batch, self.channels.count(), self.height as usize, self.width as usize];
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+}
+
+/// BT.601 luma in Pillow's fixed-point arithmetic.
+fn luma(pixel: &[u8]) -> u8 {
+    let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+    ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
+}
+
+/// How a face is cut out of a photograph before it is preprocessed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Alignment {
+    /// The least-squares similarity that takes the five landmarks to a template.
+    FivePoint {
+        /// Left eye, right eye, nose tip, left and right mouth corner, in units of the crop's sides.
+        template: [[f32; 2]; 5],
+    },
+    /// The detector's box made square about its centre and enlarged.
+    SquareBox {
+        /// Added on every side, in units of the box's longer side.
+        margin: f32,
+    },
+    /// The whole picture is the face.
+    None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grey() -> Preprocess {
+        Preprocess { width: 3, height: 2, channels: Channels::Grey, filter: Filter::PillowBilinear, mean: vec![0.5], std: vec![0.25] }
+    }
+
+    #[test]
+    fn a_picture_becomes_rows_of_normalised_luma() {
+        let image = RgbImage::from_fn(3, 2, |x, y| image::Rgb([(x * 40 + y * 100) as u8; 3]));
+        let values = grey().values(&image);
+        let expected: Vec<f32> = [0, 40, 80, 100, 140, 180].iter().map(|v| (*v as f32 / 255.0 - 0.5) / 0.25).collect();
+        for (value, wanted) in values.iter().zip(&expected) {
+            approx::assert_relative_eq!(value, wanted, epsilon = 1e-6);
+        }
+    }
+
+    #[test]
+    fn colour_planes_keep_their_order() {
+        let setting = Preprocess { channels: Channels::Rgb, mean: vec![0.0; 3], std: vec![1.0; 3], ..grey() };
+        let values = setting.values(&RgbImage::from_pixel(3, 2, image::Rgb([255, 0, 51])));
+        assert_eq!(values[..6], [1.0; 6]);
+        assert_eq!(values[6..12], [0.0; 6]);
+        assert_eq!(values[12..], [0.2; 6]);
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused() {
+        assert_eq!(grey().validate(), Ok(()));
+        let zero = Preprocess { width: 0, ..grey() };
+        assert_eq!(zero.validate(), Err(PreprocessError::Size { width: 0, height: 2 }));
+        let short = Preprocess { channels: Channels::Rgb, ..grey() };
+        assert_eq!(short.validate(), Err(PreprocessError::Statistics { name: "mean", found: 1, wanted: 3 }));
+        assert_eq!(Preprocess { std: vec![0.0], ..grey() }.validate(), Err(PreprocessError::Value));
+    }
+}

@@ -1,0 +1,187 @@
+//! `emoxide predict`: pictures in, faces and expressions out.
+
+mod formats;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use emoxide::face::Detector;
+use emoxide::image::{Limits, RgbImage, decode};
+use emoxide::recognizer::{Crop, Options, Prediction, Recognizer};
+use emoxide::{device, zoo};
+
+use self::formats::Writer;
+use crate::inputs::{Input, expand};
+use crate::{Finish, annotate, output, progress};
+
+/// What a picture's faces are found with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DetectorName {
+    /// The embedded MTCNN
+    Mtcnn,
+    /// No detection: every picture is one face, already cropped
+    None,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A bar for every class, for people
+    Table,
+    /// One JSON array
+    Json,
+    /// One JSON object a line and picture
+    Ndjson,
+    /// One row a face
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Images, folders, globs, or `-` for standard input
+    #[arg(required = true)]
+    inputs: Vec<String>,
+    /// Model: `default` or a checkpoint
+    #[arg(short, long, default_value = zoo::DEFAULT)]
+    model: String,
+    /// What finds the faces
+    #[arg(long, value_enum, default_value_t = DetectorName::Mtcnn)]
+    detector: DetectorName,
+    /// Smallest face to look for, in pixels
+    #[arg(long, default_value_t = 20.0)]
+    min_face: f32,
+    /// Device: cpu, or a GPU backend of this build such as vulkan or cuda:0
+    #[arg(short, long, default_value = device::default_name())]
+    device: String,
+    /// Pictures worked on together
+    #[arg(short, long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch_size: u16,
+    /// Output format; a table on a terminal, NDJSON elsewhere
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Write results to this file instead of standard output
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// Draw boxes and labels on copies of the pictures, in this folder
+    #[arg(long, value_name = "DIR")]
+    annotate: Option<PathBuf>,
+    /// Save the faces exactly as the network sees them, in this folder
+    #[arg(long, value_name = "DIR")]
+    save_crops: Option<PathBuf>,
+    /// Call an expression `uncertain` where its probability is lower
+    #[arg(long, default_value_t = 0.0)]
+    min_confidence: f32,
+    /// Answer with these classes only: 7, or a list such as happiness,neutral; the others' probability is shared out
+    #[arg(long)]
+    classes: Option<String>,
+    /// No progress bar
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Arguments {
+    fn recognizer(&self) -> Result<Recognizer> {
+        if !(0.0..=1.0).contains(&self.min_confidence) {
+            bail!("--min-confidence {}: a probability lies between 0 and 1", self.min_confidence);
+        }
+        if !(self.min_face >= 12.0 && self.min_face.is_finite()) {
+            bail!("--min-face {}: the detector's smallest face is 12 pixels", self.min_face);
+        }
+        let device = device::open(&self.device)?;
+        let model = zoo::open(&self.model, &device).with_context(|| format!("--model {}", self.model))?;
+        let classes = self.classes.as_deref().map(super::classes).transpose()?;
+        if let Some(missing) = classes.iter().flat_map(|list| list.iter()).find(|name| model.classes().index_of(*name).is_none()) {
+            bail!("--classes: the model does not know {missing}; it knows {}", model.classes());
+        }
+        let detector = match self.detector {
+            DetectorName::Mtcnn => Detector::embedded(self.min_face, &device)?,
+            DetectorName::None => Detector::None,
+        };
+        Ok(Recognizer::new(detector, model, Options { min_confidence: self.min_confidence, classes }))
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
+    let recognizer = arguments.recognizer()?;
+    for folder in [&arguments.annotate, &arguments.save_crops].into_iter().flatten() {
+        fs_err::create_dir_all(folder)?;
+    }
+    let inputs = expand(&arguments.inputs)?;
+    let on_terminal = arguments.output.is_none() && output::is_terminal();
+    let format = arguments.format.unwrap_or(if on_terminal { Format::Table } else { Format::Ndjson });
+    let classes = match &arguments.classes {
+        Some(names) => super::classes(names)?,
+        None => recognizer.model().classes().clone(),
+    };
+    let mut writer = Writer::new(format, output::open(arguments.output.as_deref())?, &classes);
+
+    // A bar would be torn apart by a table on the same terminal.
+    let bar = progress::bar(inputs.len(), "predict", arguments.quiet || on_terminal || inputs.len() < 2);
+    let limits = Limits::default();
+    let mut skipped = 0;
+    let mut used = std::collections::HashMap::new();
+    for chunk in inputs.chunks(usize::from(arguments.batch_size)) {
+        let mut names = Vec::new();
+        let mut images = Vec::new();
+        for input in chunk {
+            match read(input, &limits) {
+                Ok(image) => {
+                    names.push(input.name());
+                    images.push(image);
+                }
+                Err(reason) => {
+                    skipped += 1;
+                    bar.suspend(|| output::say(&format!("skipped {}: {reason}", input.name())));
+                }
+            }
+        }
+        let crops = recognizer.crops(&images);
+        let faces = recognizer.recognise_crops(&images, &crops);
+        for (index, (input, faces)) in names.into_iter().zip(faces).enumerate() {
+            let image = &images[index];
+            if faces.is_empty() {
+                skipped += 1;
+                bar.suspend(|| output::say(&format!("skipped {input}: no face found")));
+            }
+            let prediction = Prediction { input, frame: 0, width: image.width(), height: image.height(), faces };
+            let stem = unique_stem(&prediction.input, &mut used);
+            if let Some(folder) = &arguments.save_crops {
+                save_crops(folder, &stem, index, &crops)?;
+            }
+            if let Some(folder) = &arguments.annotate {
+                annotate::draw(image, &prediction.faces).save(folder.join(format!("{stem}.png")))?;
+            }
+            writer.write(&prediction)?;
+        }
+        bar.inc(chunk.len() as u64);
+    }
+    writer.finish()?;
+    bar.finish_and_clear();
+    if skipped == 0 {
+        return Ok(Finish::Done);
+    }
+    output::say(&format!("{skipped} of {} inputs skipped", inputs.len()));
+    Ok(Finish::Skipped)
+}
+
+fn read(input: &Input, limits: &Limits) -> Result<RgbImage, String> {
+    let bytes = input.read(limits.bytes)?;
+    decode(&bytes, limits).map_err(|error| error.to_string())
+}
+
+/// A file stem for what is derived from an input; two inputs of one name do not overwrite each other.
+fn unique_stem(input: &str, used: &mut std::collections::HashMap<String, usize>) -> String {
+    let stem = Path::new(input).file_stem().map_or_else(|| "stdin".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let stem = if stem == "-" { "stdin".to_owned() } else { stem };
+    let count = used.entry(stem.clone()).or_insert(0);
+    *count += 1;
+    if *count == 1 { stem } else { format!("{stem}-{count}") }
+}
+
+fn save_crops(folder: &Path, stem: &str, picture: usize, crops: &[Crop]) -> Result<()> {
+    for (face_id, crop) in crops.iter().filter(|crop| crop.picture == picture).enumerate() {
+        crop.image.save(folder.join(format!("{stem}-face{face_id}.png")))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! A model measured on a split: the same path for training, `eval` and the final figures of a run.
+
+use emoxide::image::RgbImage;
+use emoxide::weights::checkpoint::Measured;
+use emoxide::zoo::{self, Model, softmax};
+
+use super::{Job, TrainError};
+use crate::data::{DataError, DataSet};
+use crate::evaluate::{Metrics, Predictions};
+use crate::recipe::Part;
+use crate::report;
+use crate::run_dir::{RunDir, RunDirError};
+
+/// Pictures a forward pass.
+const BATCH: usize = 64;
+
+/// Logits and predictions for every picture of a split; the split's classes must be the model's.
+pub(super) fn predictions(model: &Model, data: &DataSet) -> Result<(Vec<Vec<f32>>, Predictions), DataError> {
+    let mut logits = Vec::with_capacity(data.len());
+    for start in (0..data.len()).step_by(BATCH) {
+        let end = (start + BATCH).min(data.len());
+        let images = (start..end).map(|index| data.load_image(index)).collect::<Result<Vec<RgbImage>, _>>()?;
+        logits.extend(model.logits(&images));
+    }
+    let temperature = model.card().temperature;
+    let predictions = Predictions {
+        classes: model.classes().clone(),
+        files: (0..data.len()).map(|index| data.samples[index].name.clone()).collect(),
+        labels: data.class_indices(),
+        probabilities: logits.iter().map(|row| softmax(row, temperature)).collect(),
+    };
+    Ok((logits, predictions))
+}
+
+/// Predictions of a model on a split, and their metrics.
+pub fn measure(model: &Model, data: &DataSet) -> Result<(Predictions, Metrics), DataError> {
+    let (_, predictions) = predictions(model, data)?;
+    let metrics = Metrics::compute(&predictions);
+    Ok((predictions, metrics))
+}
+
+/// Measures the chosen checkpoint on the test splits, writes the figures into it and the reports beside it.
+pub(super) fn finish(
+    job: &Job,
+    run: &RunDir,
+    tests: &[(Part, DataSet)],
+    selected_on: &str,
+) -> Result<Vec<(Part, Metrics)>, TrainError> {
+    let best = run.best();
+    let mut model = zoo::open(&best.display().to_string(), &job.device)?;
+    let mut outcome = Vec::new();
+    let mut measured = Vec::new();
+    for (index, (part, data)) in tests.iter().enumerate() {
+        let (predictions, metrics) = measure(&model, data)?;
+        if index == 0 {
+            write_reports(run, &predictions, &metrics)?;
+        }
+        measured.push(Measured {
+            data: part.set.to_string(),
+            split: part.split.to_string(),
+            protocol: protocol(part, &model),
+            selected_on: selected_on.to_owned(),
+            n: metrics.n,
+            accuracy: metrics.accuracy,
+            mean_class_accuracy: metrics.mean_class_accuracy,
+            macro_f1: metrics.macro_f1,
+        });
+        outcome.push((part.clone(), metrics));
+    }
+    model.set_results(measured);
+    model.save(&best)?;
+    Ok(outcome)
+}
+
+/// Label rule, classes and test-time averaging, in words.
+pub fn protocol(part: &Part, model: &Model) -> String {
+    let averaging = if model.card().mirror { "mean of the picture and its mirror image" } else { "no test-time averaging" };
+    format!("{} labels, {} classes, {averaging}", part.labels, model.classes().len())
+}
+
+fn write_reports(run: &RunDir, predictions: &Predictions, metrics: &Metrics) -> Result<(), TrainError> {
+    let written = || -> Result<(), std::io::Error> {
+        predictions.write_csv(&run.path("predictions.csv"))?;
+        report::confusion_csv(metrics, &run.path("confusion.csv"))?;
+        report::confusion_svg(metrics, &run.path("confusion.svg"))?;
+        report::curves_svg(&run.path("metrics.csv"), &run.path("curves.svg"))
+    };
+    Ok(written().map_err(RunDirError::from)?)
+}
+

@@ -1,0 +1,66 @@
+//! The one place that joins networks with weights: the embedded default and the list of architectures.
+
+mod model;
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+pub use model::Model;
+
+use crate::models::{IrConfig, NetworkConfig, ResNetConfig};
+use crate::weights::checkpoint::{self, Card, CheckpointError};
+
+/// The name under which the embedded model is found.
+pub const DEFAULT: &str = "default";
+
+/// The checkpoint that ships inside the program.
+static EMBEDDED: &[u8] = include_bytes!("../../../../assets/default.safetensors");
+
+/// One architecture that can be trained, or given foreign weights.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its name, as `--network` takes it.
+    pub name: &'static str,
+    /// Its settings.
+    pub network: NetworkConfig,
+    /// Paper it comes from.
+    pub paper: &'static str,
+}
+
+/// Every architecture under a name.
+pub fn architectures() -> Vec<Entry> {
+    let resnet = "He et al., Deep residual learning for image recognition, 2016";
+    let ir = "Deng et al., ArcFace, 2019; face.evoLVe";
+    vec![
+        Entry { name: "resnet18", network: NetworkConfig::Resnet(ResNetConfig::resnet18()), paper: resnet },
+        Entry { name: "resnet34", network: NetworkConfig::Resnet(ResNetConfig::resnet34()), paper: resnet },
+        Entry { name: "resnet50", network: NetworkConfig::Resnet(ResNetConfig::resnet50()), paper: resnet },
+        Entry { name: "ir18", network: NetworkConfig::Ir(IrConfig::ir18()), paper: ir },
+        Entry { name: "ir50", network: NetworkConfig::Ir(IrConfig::ir50()), paper: ir },
+    ]
+}
+
+/// Opens a model by name: `default`, or the path of a checkpoint.
+pub fn open(name: &str, device: &Device) -> Result<Model, CheckpointError> {
+    let (network, card) = if name == DEFAULT {
+        checkpoint::read(EMBEDDED.to_vec(), "the embedded default model", device)?
+    } else {
+        checkpoint::load(Path::new(name), device)?
+    };
+    Ok(Model::new(network, card, device.clone()))
+}
+
+/// The card of a model by name, without building its network.
+pub fn card(name: &str) -> Result<Card, CheckpointError> {
+    if name == DEFAULT {
+        checkpoint::read_card(EMBEDDED, "the embedded default model")
+    } else {
+        checkpoint::read_card(&fs_err::read(name)?, name)
+    }
+}
+
+/// Size in bytes of the embedded checkpoint.
+pub fn embedded_len() -> usize {
+    EMBEDDED.len()
+}

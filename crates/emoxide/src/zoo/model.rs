@@ -1,0 +1,99 @@
+//! A network with its card: faces in, probabilities out.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use crate::image::RgbImage;
+use crate::labels::Classes;
+use crate::models::{Classifier, Network};
+use crate::weights::checkpoint::{self, Card, CheckpointError, Measured};
+
+/// A loaded model, ready to classify cropped faces.
+#[derive(Debug)]
+pub struct Model {
+    network: Network,
+    card: Card,
+    device: Device,
+}
+
+impl Model {
+    /// Joins a network with its card; the network is put into inference mode.
+    pub fn new(network: Network, card: Card, device: Device) -> Self {
+        Self { network: network.valid(), card, device }
+    }
+
+    /// What the checkpoint says of itself.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// The classes, in the order of every row of numbers below.
+    pub fn classes(&self) -> &Classes {
+        &self.card.classes
+    }
+
+    /// Number of trained values.
+    pub fn parameters(&self) -> usize {
+        self.network.num_params()
+    }
+
+    /// Replaces the calibration temperature, which must be above zero.
+    pub fn set_temperature(&mut self, temperature: f32) {
+        self.card.temperature = temperature;
+    }
+
+    /// Replaces the measured figures of the card.
+    pub fn set_results(&mut self, results: Vec<Measured>) {
+        self.card.results = results;
+    }
+
+    /// Writes network and card as one checkpoint.
+    pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        checkpoint::save(&self.network, &self.card, path)
+    }
+
+    /// Uncalibrated scores, one row of `classes` values a face. With `mirror` in the card, the mean over the face and its
+    /// mirror image.
+    pub fn logits(&self, faces: &[RgbImage]) -> Vec<Vec<f32>> {
+        if faces.is_empty() {
+            return Vec::new();
+        }
+        let images = self.card.preprocess.batch(faces, &self.device);
+        let logits = if self.card.mirror {
+            (self.network.forward(images.clone()) + self.network.forward(images.flip([3]))) / 2.0
+        } else {
+            self.network.forward(images)
+        };
+        let values: Vec<f32> =
+            logits.into_data().try_into_vec().expect("logits are 32-bit floats on every device that is opened");
+        values.chunks_exact(self.card.classes.len()).map(<[f32]>::to_vec).collect()
+    }
+
+    /// Calibrated probabilities, one row a face; each row sums to 1.
+    pub fn probabilities(&self, faces: &[RgbImage]) -> Vec<Vec<f32>> {
+        self.logits(faces).iter().map(|row| softmax(row, self.card.temperature)).collect()
+    }
+}
+
+/// Softmax of `logits / temperature`, computed without overflow.
+pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|logit| ((logit - top) / temperature).exp()).collect();
+    let total: f32 = powers.iter().sum();
+    powers.iter().map(|power| power / total).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::softmax;
+
+    #[test]
+    fn softmax_sums_to_one_and_flattens_with_temperature() {
+        let sharp = softmax(&[1000.0, 998.0, -1000.0], 1.0);
+        approx::assert_relative_eq!(sharp.iter().sum::<f32>(), 1.0, epsilon = 1e-6);
+        let soft = softmax(&[1000.0, 998.0, -1000.0], 4.0);
+        assert!(soft[0] < sharp[0] && soft[1] > sharp[1]);
+    }
+}
