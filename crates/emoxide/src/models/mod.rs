@@ -1,1 +1,138 @@
-//! Skeleton.
+//! The networks. Each is written once, as a Burn module, in one file; all share the three seams of [`Classifier`].
+
+mod ir;
+mod resnet;
+
+pub use ir::{FaceHead, Ir, IrConfig};
+pub use resnet::{BlockKind, ResNet, ResNetConfig, Stem};
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// What a backbone sees, before anything is pooled.
+#[derive(Clone, Debug)]
+pub struct Features {
+    /// `[batch, channels, rows, cols]`
+    pub map: Tensor<4>,
+    /// Summary token `[batch, channels]`, of networks that carry one.
+    pub token: Option<Tensor<2>>,
+}
+
+/// The contract of all networks: three seams. Training composes them, retrieval stops at two, saliency cuts at one.
+pub trait Classifier {
+    /// Images `[batch, channels, rows, cols]`, preprocessed as the weights expect → the last spatial map.
+    fn features(&self, images: Tensor<4>) -> Features;
+
+    /// → `[batch, embedding]`
+    fn embed(&self, features: Features) -> Tensor<2>;
+
+    /// → logits `[batch, classes]`
+    fn classify(&self, embedding: Tensor<2>) -> Tensor<2>;
+
+    /// Images `[batch, channels, rows, cols]` → logits `[batch, classes]`
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.classify(self.embed(self.features(images)))
+    }
+}
+
+/// A network of any family. Its parameters are named as in the authors' PyTorch code, below one more segment for the
+/// family (`Resnet.conv1.weight`), which stores leave out (`skip_enum_variants`).
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one exists per process; boxing would only add a level")]
+pub enum Network {
+    /// See [`ResNet`].
+    Resnet(ResNet),
+    /// See [`Ir`].
+    Ir(Ir),
+}
+
+impl Classifier for Network {
+    fn features(&self, images: Tensor<4>) -> Features {
+        match self {
+            Self::Resnet(network) => network.features(images),
+            Self::Ir(network) => network.features(images),
+        }
+    }
+
+    fn embed(&self, features: Features) -> Tensor<2> {
+        match self {
+            Self::Resnet(network) => network.embed(features),
+            Self::Ir(network) => network.embed(features),
+        }
+    }
+
+    fn classify(&self, embedding: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Resnet(network) => network.classify(embedding),
+            Self::Ir(network) => network.classify(embedding),
+        }
+    }
+}
+
+/// Which network, in a recipe or a checkpoint: `kind = "resnet"` or `"ir"` and the keys of that family.
+/// Absent keys take the family's defaults; unknown ones are errors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum NetworkConfig {
+    /// See [`ResNetConfig`].
+    Resnet(ResNetConfig),
+    /// See [`IrConfig`].
+    Ir(IrConfig),
+}
+
+impl NetworkConfig {
+    /// A network with fresh weights for `classes` outputs. All weights are drawn here and now, so that
+    /// `device.seed(n)` just before makes them reproducible.
+    ///
+    /// # Panics
+    /// If [`validate`](Self::validate) fails.
+    pub fn init(&self, classes: usize, device: &Device) -> Network {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        match self {
+            Self::Resnet(config) => Network::Resnet(config.init(classes, device)),
+            Self::Ir(config) => Network::Ir(config.init(classes, device)),
+        }
+        .materialize()
+    }
+
+    /// Whether a network can be built from this.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::Resnet(config) => config.validate(),
+            Self::Ir(config) => config.validate(),
+        }
+    }
+
+    /// Channels of the input images.
+    pub fn channels(&self) -> usize {
+        match self {
+            Self::Resnet(config) => config.input_channels,
+            Self::Ir(config) => config.input_channels,
+        }
+    }
+
+    /// Length of the embedding.
+    pub fn embedding(&self) -> usize {
+        match self {
+            Self::Resnet(config) => config.embedding(),
+            Self::Ir(config) => config.embedding(),
+        }
+    }
+}
+
+/// A network that cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("network.{key}: {problem}")]
+pub struct ConfigError {
+    /// The key of the configuration.
+    pub key: &'static str,
+    /// What is wrong with its value and what it may be.
+    pub problem: String,
+}
+
+fn check(holds: bool, key: &'static str, problem: impl FnOnce() -> String) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError { key, problem: problem() }) }
+}

@@ -1,1 +1,33 @@
-//! Skeleton.
+//! Layers that more than one network uses, with PyTorch's semantics and PyTorch's parameter names.
+
+mod conv;
+mod norm;
+mod prelu;
+
+pub use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+pub use conv::{Conv2d, Conv2dConfig};
+pub use norm::BatchNorm;
+pub use prelu::PRelu;
+
+use burn::tensor::module::max_pool2d as pool;
+use burn::tensor::ops::MaxPoolOptions;
+use burn::tensor::{Device, Tensor};
+
+/// Largest value of each `kernel` x `kernel` window: `[batch, channels, rows, cols]` →
+/// `[batch, channels, rows', cols']` with `rows' = (rows + 2 padding - kernel) / stride + 1`.
+pub fn max_pool2d(input: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+    let options =
+        MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]).with_ceil_mode(false);
+    pool(input, options)
+}
+
+/// Mean over the places of a map: `[batch, channels, rows, cols]` → `[batch, channels]`.
+pub fn global_average_pool(map: Tensor<4>) -> Tensor<2> {
+    burn::tensor::module::adaptive_avg_pool2d(map, [1, 1]).flatten(1, 3)
+}
+
+/// A linear layer with PyTorch's initialisation: weight and bias uniform in ±1/√`inputs`.
+/// The weight lies as `[inputs, outputs]`, the transpose of PyTorch's.
+pub fn linear(inputs: usize, outputs: usize, device: &Device) -> Linear {
+    LinearConfig::new(inputs, outputs).init(device)
+}

@@ -1,0 +1,241 @@
+//! Residual networks.
+//!
+//! Paper: Deep Residual Learning for Image Recognition, arXiv 1512.03385. Reference: torchvision 0.15, `ResNet`; the
+//! parameter names are its names. Checkpoints: torchvision `resnet{18,34,50}`, MS-Celeb-1M `resnet18_msceleb.pth`.
+//! Deviations from the reference: width and number of stages are free, the stem may be compact (for small faces), and
+//! there may be dropout before the classifier.
+
+use burn::module::Module;
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::{Classifier, ConfigError, Features, check};
+use crate::nn::{
+    BatchNorm, Conv2d, Conv2dConfig, Dropout, DropoutConfig, Linear, global_average_pool, linear, max_pool2d,
+};
+
+/// How the image enters a [`ResNet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stem {
+    /// Convolution 7x7 with stride 2, then a max pool 3x3 with stride 2: for images of 112 pixels and more.
+    Imagenet,
+    /// Convolution 3x3 with stride 1: for images of 32 to 64 pixels.
+    Compact,
+}
+
+/// What a [`ResNet`] repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlockKind {
+    /// Two convolutions 3x3.
+    Basic,
+    /// Convolutions 1x1, 3x3, 1x1; the last has four times the stage's width.
+    Bottleneck,
+}
+
+impl BlockKind {
+    /// Output channels of a block for one channel of its stage's width.
+    pub fn expansion(self) -> usize {
+        match self {
+            Self::Basic => 1,
+            Self::Bottleneck => 4,
+        }
+    }
+}
+
+/// Shape of a [`ResNet`]. The default is ResNet-18.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResNetConfig {
+    /// Channels of the input: 3 for colour, 1 for grey.
+    pub input_channels: usize,
+    /// How the image enters.
+    pub stem: Stem,
+    /// Channels behind the stem.
+    pub stem_width: usize,
+    /// What the stages repeat.
+    pub block: BlockKind,
+    /// Width of each stage, one to four of them.
+    pub widths: Vec<usize>,
+    /// Blocks in each stage.
+    pub blocks: Vec<usize>,
+    /// Stride of the first stage, 1 or 2; every later stage has stride 2.
+    pub first_stride: usize,
+    /// Share of the embedding that training drops before the classifier, in `[0, 1)`.
+    pub dropout: f64,
+}
+
+impl Default for ResNetConfig {
+    fn default() -> Self {
+        Self::resnet18()
+    }
+}
+
+impl ResNetConfig {
+    /// torchvision's `resnet18`.
+    pub fn resnet18() -> Self {
+        Self {
+            input_channels: 3,
+            stem: Stem::Imagenet,
+            stem_width: 64,
+            block: BlockKind::Basic,
+            widths: vec![64, 128, 256, 512],
+            blocks: vec![2, 2, 2, 2],
+            first_stride: 1,
+            dropout: 0.0,
+        }
+    }
+
+    /// torchvision's `resnet34`.
+    pub fn resnet34() -> Self {
+        Self { blocks: vec![3, 4, 6, 3], ..Self::resnet18() }
+    }
+
+    /// torchvision's `resnet50`.
+    pub fn resnet50() -> Self {
+        Self { block: BlockKind::Bottleneck, ..Self::resnet34() }
+    }
+
+    /// Whether a network can be built from this.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let Self { input_channels, stem_width, widths, blocks, first_stride, dropout, .. } = self;
+        check(matches!(input_channels, 1 | 3), "input_channels", || format!("is {input_channels}, may be 1 or 3"))?;
+        check(*stem_width > 0, "stem_width", || "is 0".to_owned())?;
+        check((1..=4).contains(&widths.len()), "widths", || format!("{} stages, may be 1 to 4", widths.len()))?;
+        check(widths.iter().all(|&width| width > 0), "widths", || "a stage of width 0".to_owned())?;
+        check(blocks.len() == widths.len(), "blocks", || {
+            format!("{} stages, but `widths` has {}", blocks.len(), widths.len())
+        })?;
+        check(blocks.iter().all(|&count| count > 0), "blocks", || "a stage without blocks".to_owned())?;
+        check(matches!(first_stride, 1 | 2), "first_stride", || format!("is {first_stride}, may be 1 or 2"))?;
+        check((0.0..1.0).contains(dropout), "dropout", || format!("is {dropout}, may be 0 up to but not 1"))
+    }
+
+    /// Length of the embedding.
+    pub fn embedding(&self) -> usize {
+        self.widths.last().copied().unwrap_or(self.stem_width) * self.block.expansion()
+    }
+
+    /// A network with fresh weights; they are drawn at first use.
+    pub fn init(&self, classes: usize, device: &Device) -> ResNet {
+        let stem = match self.stem {
+            Stem::Imagenet => Conv2dConfig::new(self.input_channels, self.stem_width, 7).with_stride(2),
+            Stem::Compact => Conv2dConfig::new(self.input_channels, self.stem_width, 3),
+        };
+        let mut inputs = self.stem_width;
+        let mut stage = |index: usize| -> Vec<Block> {
+            let (Some(&width), Some(&count)) = (self.widths.get(index), self.blocks.get(index)) else {
+                return Vec::new();
+            };
+            let first_stride = if index == 0 { self.first_stride } else { 2 };
+            (0..count)
+                .map(|block| {
+                    let stride = if block == 0 { first_stride } else { 1 };
+                    let block = Block::new(self.block, inputs, width, stride, device);
+                    inputs = width * self.block.expansion();
+                    block
+                })
+                .collect()
+        };
+        ResNet {
+            conv1: stem.init(device),
+            bn1: BatchNorm::new(self.stem_width, device),
+            layer1: stage(0),
+            layer2: stage(1),
+            layer3: stage(2),
+            layer4: stage(3),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            fc: linear(self.embedding(), classes, device),
+            pooled_stem: self.stem == Stem::Imagenet,
+        }
+    }
+}
+
+/// Two or three convolutions around which the input is carried.
+#[derive(Module, Debug)]
+struct Block {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    conv2: Conv2d,
+    bn2: BatchNorm,
+    /// Of bottlenecks only.
+    conv3: Option<Conv2d>,
+    bn3: Option<BatchNorm>,
+    /// Where the shape changes.
+    downsample: Option<(Conv2d, BatchNorm)>,
+}
+
+impl Block {
+    fn new(kind: BlockKind, inputs: usize, width: usize, stride: usize, device: &Device) -> Self {
+        let outputs = width * kind.expansion();
+        let conv = |inputs, outputs, kernel, stride| {
+            Conv2dConfig::new(inputs, outputs, kernel).with_stride(stride).init(device)
+        };
+        let norm = |channels| BatchNorm::new(channels, device);
+        let (conv1, conv2, conv3) = match kind {
+            BlockKind::Basic => (conv(inputs, width, 3, stride), conv(width, width, 3, 1), None),
+            BlockKind::Bottleneck => {
+                (conv(inputs, width, 1, 1), conv(width, width, 3, stride), Some(conv(width, outputs, 1, 1)))
+            }
+        };
+        Self {
+            conv1,
+            bn1: norm(width),
+            conv2,
+            bn2: norm(width),
+            bn3: conv3.is_some().then(|| norm(outputs)),
+            conv3,
+            downsample: (stride != 1 || inputs != outputs).then(|| (conv(inputs, outputs, 1, stride), norm(outputs))),
+        }
+    }
+
+    /// `[batch, inputs, rows, cols]` → `[batch, outputs, rows / stride, cols / stride]`
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let x = relu(self.bn1.forward(self.conv1.forward(input.clone())));
+        let mut x = self.bn2.forward(self.conv2.forward(x));
+        if let (Some(conv), Some(norm)) = (&self.conv3, &self.bn3) {
+            x = norm.forward(conv.forward(relu(x)));
+        }
+        let carried = match &self.downsample {
+            Some((conv, norm)) => norm.forward(conv.forward(input)),
+            None => input,
+        };
+        relu(x + carried)
+    }
+}
+
+/// A residual network; made by [`ResNetConfig::init`].
+#[derive(Module, Debug)]
+pub struct ResNet {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    layer1: Vec<Block>,
+    layer2: Vec<Block>,
+    layer3: Vec<Block>,
+    layer4: Vec<Block>,
+    dropout: Dropout,
+    fc: Linear,
+    pooled_stem: bool,
+}
+
+impl Classifier for ResNet {
+    fn features(&self, images: Tensor<4>) -> Features {
+        let mut x = relu(self.bn1.forward(self.conv1.forward(images)));
+        if self.pooled_stem {
+            x = max_pool2d(x, 3, 2, 1);
+        }
+        let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
+        let map = stages.into_iter().flatten().fold(x, |x, block| block.forward(x));
+        Features { map, token: None }
+    }
+
+    fn embed(&self, features: Features) -> Tensor<2> {
+        global_average_pool(features.map)
+    }
+
+    fn classify(&self, embedding: Tensor<2>) -> Tensor<2> {
+        self.fc.forward(self.dropout.forward(embedding))
+    }
+}

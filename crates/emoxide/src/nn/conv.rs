@@ -1,0 +1,80 @@
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor};
+
+/// Shape of a [`Conv2d`]; kernel, stride and padding are the same for rows and columns.
+#[derive(Clone, Debug)]
+pub struct Conv2dConfig {
+    inputs: usize,
+    outputs: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    bias: bool,
+}
+
+impl Conv2dConfig {
+    /// A convolution from `inputs` to `outputs` channels with a `kernel` x `kernel` window, stride 1, a padding of
+    /// half the window (the size is kept for odd windows) and no bias.
+    pub fn new(inputs: usize, outputs: usize, kernel: usize) -> Self {
+        Self { inputs, outputs, kernel, stride: 1, padding: kernel / 2, bias: false }
+    }
+
+    /// Sets the step between windows, in pixels.
+    #[must_use]
+    pub fn with_stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// Sets the zeros added on every side, in pixels.
+    #[must_use]
+    pub fn with_padding(self, padding: usize) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// Adds a bias per output channel.
+    #[must_use]
+    pub fn with_bias(self, bias: bool) -> Self {
+        Self { bias, ..self }
+    }
+
+    /// Kaiming normal weights, fan-out, gain of the rectifier: standard deviation `√(2 / (kernel² outputs))`; bias 0.
+    pub fn init(&self, device: &Device) -> Conv2d {
+        let Self { inputs, outputs, kernel, stride, padding, bias } = *self;
+        let area = kernel * kernel;
+        let initializer = Initializer::KaimingNormal { gain: std::f64::consts::SQRT_2, fan_out_only: true };
+        Conv2d {
+            weight: initializer.init_with(
+                [outputs, inputs, kernel, kernel],
+                Some(inputs * area),
+                Some(outputs * area),
+                device,
+            ),
+            bias: bias.then(|| Initializer::Zeros.init([outputs], device)),
+            stride,
+            padding,
+        }
+    }
+}
+
+/// Two-dimensional convolution.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    /// `[outputs, inputs, kernel, kernel]`
+    pub weight: Param<Tensor<4>>,
+    /// `[outputs]`
+    pub bias: Option<Param<Tensor<1>>>,
+    stride: usize,
+    padding: usize,
+}
+
+impl Conv2d {
+    /// `[batch, inputs, rows, cols]` → `[batch, outputs, rows', cols']` with
+    /// `rows' = (rows + 2 padding - kernel) / stride + 1`.
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
+        // The one place where every network of the crate reaches its convolution.
+        burn::tensor::module::conv2d(input, self.weight.val(), self.bias.as_ref().map(Param::val), options)
+    }
+}
