@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod data;
+pub mod ema;
 pub mod evaluate;
 pub mod loss;
 pub mod optimiser;
@@ -10,5 +11,6 @@ pub mod report;
 pub mod run_dir;
 pub mod sampler;
 pub mod schedule;
+pub mod snapshot;
 pub mod tensorboard;
 pub mod train;

@@ -1,1 +1,375 @@
-//! Skeleton.
+//! Optimisers with PyTorch's defaults, global clipping, and a state that can be saved exactly.
+//!
+//! The update rules are `burn-optim`'s. Its `ModuleOptimizer` is not used: it keys the state by random parameter ids,
+//! clips every tensor by its own norm, and loads a state through the default device.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{
+    Adam as AdamRule, AdamConfig, AdamW as AdamwRule, AdamWConfig, DynOptimizer, DynState, GradientsParams, Optimizer,
+    Sgd as SgdRule, SgdConfig, StateSink, StateSource,
+};
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::snapshot::{self, StateError, Tensors};
+
+/// The optimiser of a recipe: `[optimiser] kind = "adamw"`, then the keys of the struct.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum OptimiserConfig {
+    /// Stochastic gradient descent with momentum.
+    Sgd(Sgd),
+    /// Adam; weight decay is added to the gradient.
+    Adam(Adam),
+    /// AdamW; weight decay is decoupled from the gradient.
+    Adamw(Adamw),
+}
+
+/// Settings of stochastic gradient descent; the defaults are those of `torch.optim.SGD`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sgd {
+    /// Learning rate before the schedule.
+    pub rate: f64,
+    /// Share of the last step in the next; 0 keeps no state.
+    pub momentum: f64,
+    /// Share of the gradient that momentum leaves out, from the second step on.
+    pub dampening: f64,
+    /// Looks ahead along the momentum.
+    pub nesterov: bool,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f64,
+    /// Spares vectors, that is biases and norm scales, from weight decay.
+    pub no_decay_on_norm_and_bias: bool,
+    /// Largest Euclidean norm of all gradients together.
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for Sgd {
+    fn default() -> Self {
+        Self {
+            rate: 1e-3,
+            momentum: 0.0,
+            dampening: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            no_decay_on_norm_and_bias: false,
+            clip_norm: None,
+        }
+    }
+}
+
+/// Settings of Adam; the defaults are those of `torch.optim.Adam`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adam {
+    /// Learning rate before the schedule.
+    pub rate: f64,
+    /// Decay of the first and the second moment.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f64,
+    /// Spares vectors, that is biases and norm scales, from weight decay.
+    pub no_decay_on_norm_and_bias: bool,
+    /// Largest Euclidean norm of all gradients together.
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self {
+            rate: 1e-3,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+            no_decay_on_norm_and_bias: false,
+            clip_norm: None,
+        }
+    }
+}
+
+/// Settings of AdamW; the defaults are those of `torch.optim.AdamW`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adamw {
+    /// Learning rate before the schedule.
+    pub rate: f64,
+    /// Decay of the first and the second moment.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Share of a weight, times the rate, that each step takes away.
+    pub weight_decay: f64,
+    /// Spares vectors, that is biases and norm scales, from weight decay.
+    pub no_decay_on_norm_and_bias: bool,
+    /// Largest Euclidean norm of all gradients together.
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for Adamw {
+    fn default() -> Self {
+        Self {
+            rate: 1e-3,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 1e-2,
+            no_decay_on_norm_and_bias: false,
+            clip_norm: None,
+        }
+    }
+}
+
+impl OptimiserConfig {
+    /// Learning rate before the schedule.
+    pub fn rate(&self) -> f64 {
+        match self {
+            Self::Sgd(sgd) => sgd.rate,
+            Self::Adam(adam) => adam.rate,
+            Self::Adamw(adamw) => adamw.rate,
+        }
+    }
+
+    /// An optimiser without state.
+    pub fn init(&self) -> Optimiser {
+        let (rules, clip_norm) = match self {
+            Self::Sgd(sgd) => {
+                (Rules::Sgd(Pair::new(sgd.no_decay_on_norm_and_bias, |decay| sgd.rule(decay))), sgd.clip_norm)
+            }
+            Self::Adam(adam) => {
+                (Rules::Adam(Pair::new(adam.no_decay_on_norm_and_bias, |decay| adam.rule(decay))), adam.clip_norm)
+            }
+            Self::Adamw(adamw) => {
+                (Rules::Adamw(Pair::new(adamw.no_decay_on_norm_and_bias, |decay| adamw.rule(decay))), adamw.clip_norm)
+            }
+        };
+        Optimiser { rules, clip_norm, states: HashMap::new() }
+    }
+}
+
+impl Sgd {
+    fn rule(&self, decay: bool) -> SgdRule {
+        let decay = (decay && self.weight_decay != 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
+        let momentum = (self.momentum != 0.0).then(|| {
+            MomentumConfig::new()
+                .with_momentum(self.momentum)
+                .with_dampening(self.dampening)
+                .with_nesterov(self.nesterov)
+        });
+        SgdConfig::new().with_weight_decay(decay).with_momentum(momentum).build()
+    }
+}
+
+impl Adam {
+    fn rule(&self, decay: bool) -> AdamRule {
+        let decay = (decay && self.weight_decay != 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
+        AdamConfig::new()
+            .with_beta_1(self.betas[0] as f32)
+            .with_beta_2(self.betas[1] as f32)
+            .with_epsilon(self.eps as f32)
+            .with_weight_decay(decay)
+            .build()
+    }
+}
+
+impl Adamw {
+    fn rule(&self, decay: bool) -> AdamwRule {
+        AdamWConfig::new()
+            .with_beta_1(self.betas[0] as f32)
+            .with_beta_2(self.betas[1] as f32)
+            .with_epsilon(self.eps as f32)
+            .with_weight_decay(if decay { self.weight_decay as f32 } else { 0.0 })
+            .build()
+    }
+}
+
+/// The same rule for matrices and for vectors, which may be spared from weight decay.
+#[derive(Clone)]
+struct Pair<O> {
+    matrices: O,
+    vectors: O,
+}
+
+impl<O> Pair<O> {
+    fn new(spare_vectors: bool, rule: impl Fn(bool) -> O) -> Self {
+        Self { matrices: rule(true), vectors: rule(!spare_vectors) }
+    }
+}
+
+#[derive(Clone)]
+enum Rules {
+    Sgd(Pair<SgdRule>),
+    Adam(Pair<AdamRule>),
+    Adamw(Pair<AdamwRule>),
+}
+
+impl Rules {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Sgd(_) => "sgd",
+            Self::Adam(_) => "adam",
+            Self::Adamw(_) => "adamw",
+        }
+    }
+
+    /// Any rule of the pair: reading and writing a state does not depend on weight decay.
+    fn any(&self) -> &dyn DynOptimizer {
+        match self {
+            Self::Sgd(pair) => &pair.matrices,
+            Self::Adam(pair) => &pair.matrices,
+            Self::Adamw(pair) => &pair.matrices,
+        }
+    }
+}
+
+/// An optimiser and its state, keyed by parameter path.
+#[derive(Clone)]
+pub struct Optimiser {
+    rules: Rules,
+    clip_norm: Option<f64>,
+    states: HashMap<String, DynState>,
+}
+
+/// What stands beside the tensors of a saved state.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    kind: String,
+    /// Step counts and the like, under `path.field`.
+    counts: BTreeMap<String, u64>,
+    /// Rank of every parameter that has a state.
+    ranks: BTreeMap<String, usize>,
+}
+
+impl Optimiser {
+    /// One update of every parameter of `module` that has a gradient, at learning rate `rate`.
+    #[must_use]
+    pub fn step<M: Module>(&mut self, rate: f64, module: M, gradients: GradientsParams) -> M {
+        let scale = self.clip_norm.and_then(|limit| clip_factor(&module, &gradients, limit));
+        let states = &mut self.states;
+        match &self.rules {
+            Rules::Sgd(pair) => module.map(&mut Stepper { pair, rate, gradients, scale, states, path: Vec::new() }),
+            Rules::Adam(pair) => module.map(&mut Stepper { pair, rate, gradients, scale, states, path: Vec::new() }),
+            Rules::Adamw(pair) => module.map(&mut Stepper { pair, rate, gradients, scale, states, path: Vec::new() }),
+        }
+    }
+
+    /// The exact state; the same state always gives the same bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, StateError> {
+        let mut sink = StateSink::default();
+        for (path, state) in &self.states {
+            self.rules.any().state_flatten(path, state, &mut sink);
+        }
+        let counts = sink
+            .scalars
+            .into_iter()
+            .map(|(name, scalar)| {
+                let count = u64::try_from(scalar).map_err(|_| StateError::Note(format!("`{name}` is not a count")))?;
+                Ok((name, count))
+            })
+            .collect::<Result<_, StateError>>()?;
+        let ranks = self.states.iter().map(|(path, state)| (path.clone(), state.rank())).collect();
+        let tensors: Tensors = sink.tensors.into_iter().collect();
+        snapshot::to_bytes(&tensors, &Note { kind: self.rules.name().to_owned(), counts, ranks })
+    }
+
+    /// Takes back what [`Optimiser::to_bytes`] gave; the values land on `device`.
+    pub fn from_bytes(mut self, bytes: &[u8], device: &Device) -> Result<Self, StateError> {
+        let (tensors, note): (Tensors, Note) = snapshot::from_bytes(bytes)?;
+        if note.kind != self.rules.name() {
+            return Err(StateError::Kind { found: note.kind, wanted: self.rules.name().to_owned() });
+        }
+        let device = device.clone().without_autodiff();
+        let mut source = StateSource::new(note.counts.into_iter().map(|(name, count)| (name, count.into())).collect());
+        for (name, data) in tensors {
+            source.insert_tensor(name, data);
+        }
+        self.states = note
+            .ranks
+            .into_iter()
+            .map(|(path, rank)| match self.rules.any().state_unflatten(rank, &path, &mut source, &device) {
+                Some(state) => Ok((path, state)),
+                None => Err(StateError::Missing { name: path }),
+            })
+            .collect::<Result<_, StateError>>()?;
+        Ok(self)
+    }
+
+    /// Writes the state to a file, beside it first.
+    pub fn save(&self, path: &Path) -> Result<(), StateError> {
+        snapshot::write(path, &self.to_bytes()?)
+    }
+
+    /// Takes the state back from a file.
+    pub fn load(self, path: &Path, device: &Device) -> Result<Self, StateError> {
+        self.from_bytes(&fs_err::read(path)?, device)
+    }
+}
+
+/// The factor `[1]` that brings the norm of all gradients down to `limit`, as `torch.nn.utils.clip_grad_norm_`.
+fn clip_factor<M: Module>(module: &M, gradients: &GradientsParams, limit: f64) -> Option<Tensor<1>> {
+    let mut norm = Norm { gradients, squares: None };
+    module.visit(&mut norm);
+    norm.squares.map(|squares| (squares.sqrt() + 1e-6).recip().mul_scalar(limit).clamp_max(1.0))
+}
+
+struct Norm<'a> {
+    gradients: &'a GradientsParams,
+    squares: Option<Tensor<1>>,
+}
+
+impl ModuleVisitor for Norm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
+        let square = gradient.square().sum();
+        self.squares = Some(match self.squares.take() {
+            Some(sum) => sum + square,
+            None => square,
+        });
+    }
+}
+
+struct Stepper<'a, O> {
+    pair: &'a Pair<O>,
+    rate: f64,
+    gradients: GradientsParams,
+    scale: Option<Tensor<1>>,
+    states: &'a mut HashMap<String, DynState>,
+    path: Vec<String>,
+}
+
+impl<O: Optimizer> ModuleMapper for Stepper<'_, O> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, old, mapper) = param.consume();
+        let Some(mut gradient) = self.gradients.remove::<D>(id) else {
+            return Param::from_mapped_value(id, old, mapper);
+        };
+        if let Some(scale) = &self.scale {
+            gradient = gradient * scale.clone().reshape([1; D]);
+        }
+        let rule = if D >= 2 { &self.pair.matrices } else { &self.pair.vectors };
+        let path = self.path.join(".");
+        let state = self.states.remove(&path).map(|state| {
+            let device = gradient.device();
+            O::to_device(state.downcast::<O::State<D>>(), &device)
+        });
+        let (new, state) = rule.step(self.rate, old.clone().inner(), gradient, state);
+        if let Some(state) = state {
+            self.states.insert(path, DynState::create(state, D));
+        }
+        Param::from_mapped_value(id, snapshot::like(&old, new), mapper)
+    }
+}
