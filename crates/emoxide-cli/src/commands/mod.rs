@@ -6,19 +6,16 @@ pub(crate) mod models;
 pub(crate) mod predict;
 pub(crate) mod train;
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, bail};
 use emoxide::labels::Classes;
-use emoxide_train::data::{DataSpec, Layout};
+use emoxide_train::data::DataSpec;
 
-/// `NAME=DIR` arguments by name.
-pub(crate) fn sources(arguments: &[String]) -> Result<BTreeMap<Layout, DataSpec>> {
-    let mut sources = BTreeMap::new();
-    for argument in arguments {
-        let spec: DataSpec = argument.parse()?;
-        if sources.insert(spec.layout, spec).is_some() {
-            bail!("--data {argument}: this data set is named twice");
+/// `NAME=DIR` arguments, one a data set.
+pub(crate) fn sources(arguments: &[String]) -> Result<Vec<DataSpec>> {
+    let sources = arguments.iter().map(|argument| argument.parse()).collect::<Result<Vec<DataSpec>, _>>()?;
+    for (index, spec) in sources.iter().enumerate() {
+        if sources[..index].iter().any(|other| other.layout == spec.layout) {
+            bail!("--data {spec}: {} is named twice", spec.layout);
         }
     }
     Ok(sources)

@@ -54,7 +54,7 @@ fn make(
         let image = augmenter.image(data.load_image(index)?, index);
         preprocess.write(&image, slot);
         augmenter.tensor(slot, preprocess, index);
-        Ok(())
+        Ok::<(), DataError>(())
     })?;
     let classes = data.classes.len();
     let targets = indices.iter().flat_map(|&index| data.samples[index].label.distribution(classes)).collect();

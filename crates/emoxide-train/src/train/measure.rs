@@ -1,6 +1,7 @@
 //! A model measured on a split: the same path for training, `eval` and the final figures of a run.
 
 use emoxide::image::RgbImage;
+use emoxide::labels::Classes;
 use emoxide::weights::checkpoint::Measured;
 use emoxide::zoo::{self, Model, softmax};
 
@@ -14,29 +15,33 @@ use crate::run_dir::{RunDir, RunDirError};
 /// Pictures a forward pass.
 const BATCH: usize = 64;
 
-/// Logits and predictions for every picture of a split; the split's classes must be the model's.
-pub(super) fn predictions(model: &Model, data: &DataSet) -> Result<(Vec<Vec<f32>>, Predictions), DataError> {
+/// Logits of every picture of a split; `progress` hears how many more are done.
+pub(super) fn logits(
+    model: &Model,
+    data: &DataSet,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Vec<f32>>, DataError> {
     let mut logits = Vec::with_capacity(data.len());
     for start in (0..data.len()).step_by(BATCH) {
         let end = (start + BATCH).min(data.len());
         let images = (start..end).map(|index| data.load_image(index)).collect::<Result<Vec<RgbImage>, _>>()?;
         logits.extend(model.logits(&images));
+        progress(end - start);
     }
-    let temperature = model.card().temperature;
-    let predictions = Predictions {
-        classes: model.classes().clone(),
-        files: (0..data.len()).map(|index| data.samples[index].name.clone()).collect(),
-        labels: data.class_indices(),
-        probabilities: logits.iter().map(|row| softmax(row, temperature)).collect(),
-    };
-    Ok((logits, predictions))
+    Ok(logits)
 }
 
-/// Predictions of a model on a split, and their metrics.
-pub fn measure(model: &Model, data: &DataSet) -> Result<(Predictions, Metrics), DataError> {
-    let (_, predictions) = predictions(model, data)?;
-    let metrics = Metrics::compute(&predictions);
-    Ok((predictions, metrics))
+/// Predictions of a model on a split; the split's classes must be among the model's, and the probability of the others
+/// is shared out.
+pub fn measure(model: &Model, data: &DataSet, progress: &mut dyn FnMut(usize)) -> Result<Predictions, DataError> {
+    let logits = logits(model, data, progress)?;
+    let temperature = model.card().temperature;
+    let probabilities = logits
+        .iter()
+        .map(|row| model.classes().renormalise(&softmax(row, temperature), &data.classes))
+        .collect::<Result<_, _>>()?;
+    let files = data.samples.iter().map(|sample| sample.name.clone()).collect();
+    Ok(Predictions { classes: data.classes.clone(), files, labels: data.class_indices(), probabilities })
 }
 
 /// Measures the chosen checkpoint on the test splits, writes the figures into it and the reports beside it.
@@ -51,14 +56,15 @@ pub(super) fn finish(
     let mut outcome = Vec::new();
     let mut measured = Vec::new();
     for (index, (part, data)) in tests.iter().enumerate() {
-        let (predictions, metrics) = measure(&model, data)?;
+        let predictions = measure(&model, data, &mut |_| ())?;
+        let metrics = Metrics::compute(&predictions);
         if index == 0 {
             write_reports(run, &predictions, &metrics)?;
         }
         measured.push(Measured {
             data: part.set.to_string(),
             split: part.split.to_string(),
-            protocol: protocol(part, &model),
+            protocol: protocol(part, &model, &data.classes),
             selected_on: selected_on.to_owned(),
             n: metrics.n,
             accuracy: metrics.accuracy,
@@ -73,9 +79,9 @@ pub(super) fn finish(
 }
 
 /// Label rule, classes and test-time averaging, in words.
-pub fn protocol(part: &Part, model: &Model) -> String {
+pub fn protocol(part: &Part, model: &Model, classes: &Classes) -> String {
     let averaging = if model.card().mirror { "mean of the picture and its mirror image" } else { "no test-time averaging" };
-    format!("{} labels, {} classes, {averaging}", part.labels, model.classes().len())
+    format!("{} labels, {} classes, {averaging}", part.labels, classes.len())
 }
 
 fn write_reports(run: &RunDir, predictions: &Predictions, metrics: &Metrics) -> Result<(), TrainError> {

@@ -8,7 +8,6 @@
 mod loader;
 mod measure;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -18,14 +17,14 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use emoxide::models::{Classifier, Network};
 use emoxide::weights::checkpoint::{self, Card, CheckpointError, Licence, Provenance};
-use emoxide::zoo::Model;
+use emoxide::zoo::{Model, softmax};
 
-pub use measure::measure;
+pub use measure::{measure, protocol};
 
 use crate::augment::Augmenter;
 use crate::data::{DataError, DataSet, DataSpec, Layout};
 use crate::ema::{Ema, EmaConfig};
-use crate::evaluate::{Metrics, fit_temperature};
+use crate::evaluate::{Metrics, Predictions, fit_temperature};
 use crate::loss::ObjectiveError;
 use crate::optimiser::Optimiser;
 use crate::recipe::{Part, Recipe, SelectOn};
@@ -39,8 +38,8 @@ use crate::tensorboard::EventWriter;
 pub struct Job {
     /// The experiment.
     pub recipe: Recipe,
-    /// Where each data set lies, by name.
-    pub sources: BTreeMap<Layout, DataSpec>,
+    /// Where each data set lies.
+    pub sources: Vec<DataSpec>,
     /// Folder of the run.
     pub run_dir: PathBuf,
     /// Continue an interrupted run.
@@ -124,7 +123,7 @@ impl Splits {
     fn read(job: &Job) -> Result<Self, TrainError> {
         let recipe = &job.recipe;
         let read = |part: &Part| -> Result<DataSet, TrainError> {
-            let spec = job.sources.get(&part.set).ok_or(TrainError::NoSource(part.set))?;
+            let spec = job.sources.iter().find(|spec| spec.layout == part.set).ok_or(TrainError::NoSource(part.set))?;
             Ok(part.open(spec, &recipe.data.classes, &recipe.data.drop)?)
         };
         let test = recipe.data.test.iter().map(|part| Ok((part.clone(), read(part)?))).collect::<Result<Vec<_>, TrainError>>()?;
@@ -239,7 +238,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         let mut model = Model::new(state.served(), card(job, &splits, epoch), job.device.clone());
         let mut better = true;
         if let Some(data) = &splits.select {
-            let (metrics, temperature) = choose(&mut model, data)?;
+            let (metrics, temperature) = choose(&model, data)?;
             row.select_loss = Some(metrics.nll);
             row.select_accuracy = Some(metrics.accuracy);
             row.select_mean_class_accuracy = Some(metrics.mean_class_accuracy);
@@ -267,9 +266,16 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
 }
 
 /// Metrics on the selection split, and the temperature fitted there.
-fn choose(model: &mut Model, data: &DataSet) -> Result<(Metrics, f32), TrainError> {
-    let (logits, predictions) = measure::predictions(model, data)?;
-    let temperature = fit_temperature(&logits, &predictions.labels);
+fn choose(model: &Model, data: &DataSet) -> Result<(Metrics, f32), TrainError> {
+    let logits = measure::logits(model, data, &mut |_| ())?;
+    let labels = data.class_indices();
+    let temperature = fit_temperature(&logits, &labels);
+    let predictions = Predictions {
+        classes: data.classes.clone(),
+        files: Vec::new(),
+        labels,
+        probabilities: logits.iter().map(|row| softmax(row, 1.0)).collect(),
+    };
     Ok((Metrics::compute(&predictions), temperature))
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use burn_store::{ModuleSnapshot, ModuleStore, SafetensorsStore};
+use burn_store::{ModuleStore, SafetensorsStore};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-pub use model::Model;
+pub use model::{Model, softmax};
 
 use crate::models::{IrConfig, NetworkConfig, ResNetConfig};
 use crate::weights::checkpoint::{self, Card, CheckpointError};
