@@ -1,0 +1,127 @@
+//! Why a data set could not be read.
+
+use std::path::PathBuf;
+
+use emoxide::labels::LabelError;
+
+use super::Split;
+
+/// Why a data set, or a picture of it, could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// `--data` without `=`.
+    #[error("`{0}` does not name a data set: write NAME=PATH, such as fer2013=datasets/fer2013 or folder=my/faces")]
+    Spec(String),
+    /// The name before `=` chooses no reader.
+    #[error(
+        "`{0}` is not a known data set; known are fer2013, ferplus, rafdb, and for your own pictures \
+         folder=DIR (one folder a class) and manifest=FILE.csv (columns path, label and, if you like, split)"
+    )]
+    UnknownLayout(String),
+    /// Not a split's name.
+    #[error("`{0}` is not a split; known are train, valid, test, public, private and all")]
+    UnknownSplit(String),
+    /// Nothing usable stands at the path.
+    #[error("{path} does not hold {wanted}", path = path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What was expected there and what else would do.
+        wanted: &'static str,
+    },
+    /// The data set has no such split.
+    #[error("{data} at {path} has no split `{split}`: {hint}", path = path.display())]
+    NoSplit {
+        /// Name of the data set.
+        data: String,
+        /// Where it was read from.
+        path: PathBuf,
+        /// What was asked for.
+        split: Split,
+        /// What to ask for instead.
+        hint: &'static str,
+    },
+    /// The split exists and holds nothing that the label rule keeps.
+    #[error("{data} at {path} has no labelled picture in split `{split}`", path = path.display())]
+    Empty {
+        /// Name of the data set.
+        data: String,
+        /// Where it was read from.
+        path: PathBuf,
+        /// What was asked for.
+        split: Split,
+    },
+    /// A folder whose name is no expression stands among the class folders.
+    #[error("{path}: {source}; rename the folder or move it away", path = path.display())]
+    ClassFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with its name.
+        source: LabelError,
+    },
+    /// A table lacks a column.
+    #[error("{path} has no column `{column}`; its columns are {found}", path = path.display())]
+    Column {
+        /// The table.
+        path: PathBuf,
+        /// The column that is needed.
+        column: &'static str,
+        /// The header as it stands.
+        found: String,
+    },
+    /// A cell does not hold what its column means.
+    #[error("{path} line {line}: `{value}` in column `{column}` is not {wanted}", path = path.display())]
+    Cell {
+        /// The table.
+        path: PathBuf,
+        /// Line in the file, from 1.
+        line: u64,
+        /// The column.
+        column: &'static str,
+        /// What stands there, shortened.
+        value: String,
+        /// What should.
+        wanted: &'static str,
+    },
+    /// Two tables that must run side by side do not.
+    #[error("{votes} has {found} rows for the {expected} of {pixels}: both must be the files of the same release", votes = votes.display(), pixels = pixels.display())]
+    RowCount {
+        /// The table of votes.
+        votes: PathBuf,
+        /// The table of pixels.
+        pixels: PathBuf,
+        /// Rows of the votes.
+        found: usize,
+        /// Rows of the pixels.
+        expected: usize,
+    },
+    /// Not a table that can be read.
+    #[error("{path} is not a readable table: {source}", path = path.display())]
+    Csv {
+        /// The table.
+        path: PathBuf,
+        /// What the reader says, with the line.
+        source: csv::Error,
+    },
+    /// The file is not a picture.
+    #[error("{path} is not a readable picture: {source}", path = path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder says.
+        source: image::ImageError,
+    },
+    /// Grey values that are not 48x48.
+    #[error("a picture in memory holds {0} values, not 48x48")]
+    PixelCount(usize),
+    /// The share to hold out leaves nothing on one side.
+    #[error("{0} is not a share to hold out: it must lie between 0 and 1, both excluded")]
+    Fraction(f64),
+    /// The classes do not fit.
+    #[error(transparent)]
+    Label(#[from] LabelError),
+    /// A file could not be read or written; the message names it.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}

@@ -1,0 +1,62 @@
+//! RAF-DB, basic expressions, aligned pictures.
+//!
+//! Li, Deng, Du, "Reliable crowdsourcing and deep locality-preserving learning for expression recognition in the wild", 2017.
+
+use std::path::Path;
+
+use emoxide::labels::Classes;
+
+use super::table::bad_cell;
+use super::{DataError, DataSet, Label, Sample, Source, Split};
+
+/// Codes 1 to 7 in this order.
+const CODES: [&str; 7] = ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"];
+/// The file's real name, misspelling included.
+const LABELS: &str = "EmoLabel/list_patition_label.txt";
+const WANTED: &str = "RAF-DB: expected basic/EmoLabel/list_patition_label.txt and basic/Image/aligned (the package's folder, or \
+                      its folder `basic`)";
+const WANTED_IMAGE: &str = "the first picture of the list: unpack Image/aligned.zip into basic/Image/aligned";
+
+/// Reads one split.
+pub(super) fn read(path: &Path, split: Split) -> Result<DataSet, DataError> {
+    let prefix = match split {
+        Split::Train => "train",
+        Split::Test => "test",
+        Split::All => "",
+        _ => {
+            let hint =
+                "it has train and test; for a validation slice hold out a part of train (`data.hold-out` in a recipe)";
+            return Err(DataError::NoSplit { data: "rafdb".into(), path: path.into(), split, hint });
+        }
+    };
+    let root = [path.join("basic"), path.to_owned()]
+        .into_iter()
+        .find(|root| root.join(LABELS).is_file())
+        .ok_or(DataError::Missing { path: path.into(), wanted: WANTED })?;
+    let list = root.join(LABELS);
+    let mut samples = Vec::new();
+    for (index, line) in fs_err::read_to_string(&list)?.lines().enumerate() {
+        let number = index as u64 + 1;
+        let mut words = line.split_whitespace();
+        let Some(name) = words.next() else { continue };
+        if !name.starts_with("train") && !name.starts_with("test") {
+            return Err(bad_cell(&list, number, "name", name, "a name that begins with train or test"));
+        }
+        let code = words.next().unwrap_or_default();
+        let Some(class) = code.parse::<usize>().ok().filter(|code| (1..=7).contains(code)) else {
+            return Err(bad_cell(&list, number, "label", code, "a code from 1 to 7"));
+        };
+        if !name.starts_with(prefix) {
+            continue;
+        }
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).trim_end_matches("_aligned");
+        let name = format!("Image/aligned/{stem}_aligned.jpg");
+        let path = root.join(&name);
+        if samples.is_empty() && !path.is_file() {
+            return Err(DataError::Missing { path, wanted: WANTED_IMAGE });
+        }
+        samples.push(Sample { name, source: Source::File(path), label: Label::Class(class - 1) });
+    }
+    let data = DataSet { name: "rafdb".into(), split, classes: Classes::from_names(CODES)?, samples };
+    data.reordered(&Classes::seven())
+}

@@ -1,0 +1,150 @@
+//! `NAME=PATH[@IMAGES]`: which reader, and where.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use emoxide::labels::Expression;
+use serde::{Deserialize, Serialize};
+
+use super::{DataError, DataSet, LabelRule, Split, fer2013, ferplus, folder, manifest, rafdb};
+
+/// The layouts that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// FER2013: `fer2013.csv`, or `train/<class>/*` and `test/<class>/*`.
+    Fer2013,
+    /// FER+: `ferplus.csv` with a column `file`, or the official `fer2013new.csv` and exported folders or `fer2013.csv`.
+    FerPlus,
+    /// RAF-DB, basic expressions: `basic/EmoLabel/list_patition_label.txt` and `basic/Image/aligned`.
+    RafDb,
+    /// One folder a class, in folders of splits or without.
+    Folder,
+    /// A CSV table with columns `path`, `label` and perhaps `split`.
+    Manifest,
+}
+
+impl Layout {
+    /// Every layout.
+    pub const ALL: [Self; 5] = [Self::Fer2013, Self::FerPlus, Self::RafDb, Self::Folder, Self::Manifest];
+
+    /// The name before `=`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fer2013 => "fer2013",
+            Self::FerPlus => "ferplus",
+            Self::RafDb => "rafdb",
+            Self::Folder => "folder",
+            Self::Manifest => "manifest",
+        }
+    }
+
+    /// The disjoint splits that the layout can hold.
+    pub fn splits(self) -> &'static [Split] {
+        match self {
+            Self::Fer2013 => &[Split::Train, Split::Public, Split::Private],
+            Self::FerPlus | Self::Folder | Self::Manifest => &[Split::Train, Split::Valid, Split::Test],
+            Self::RafDb => &[Split::Train, Split::Test],
+        }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for Layout {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        let plain: String =
+            text.to_lowercase().replace('+', "plus").chars().filter(char::is_ascii_alphanumeric).collect();
+        Self::ALL
+            .into_iter()
+            .find(|layout| layout.name() == plain)
+            .ok_or_else(|| DataError::UnknownLayout(text.to_owned()))
+    }
+}
+
+/// A data set on disk: what stands behind `--data`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSpec {
+    /// The reader.
+    pub layout: Layout,
+    /// The folder or table.
+    pub path: PathBuf,
+    /// Where the pictures are, if not beside the table.
+    pub images: Option<PathBuf>,
+}
+
+impl DataSpec {
+    /// A data set whose pictures stand where its layout puts them.
+    pub fn new(layout: Layout, path: impl Into<PathBuf>) -> Self {
+        Self { layout, path: path.into(), images: None }
+    }
+
+    /// Takes the pictures from another folder.
+    #[must_use]
+    pub fn with_images(mut self, root: impl Into<PathBuf>) -> Self {
+        self.images = Some(root.into());
+        self
+    }
+
+    /// Reads the labels of one split; pictures are read later, one by one.
+    pub fn open(&self, split: Split, options: &DataOptions) -> Result<DataSet, DataError> {
+        let data = match self.layout {
+            Layout::Fer2013 => fer2013::read(&self.path, split)?,
+            Layout::FerPlus => ferplus::read(&self.path, self.images.as_deref(), split, options.label_rule)?,
+            Layout::RafDb => rafdb::read(&self.path, split)?,
+            Layout::Folder => folder::read(&self.path, split)?,
+            Layout::Manifest => manifest::read(&self.path, self.images.as_deref(), split)?,
+        };
+        let data = if options.drop.is_empty() { data } else { data.without(&options.drop)? };
+        if data.is_empty() {
+            return Err(DataError::Empty { data: data.name, path: self.path.clone(), split });
+        }
+        Ok(data)
+    }
+}
+
+impl FromStr for DataSpec {
+    type Err = DataError;
+
+    /// Reads `NAME=PATH` or `NAME=PATH@IMAGES`; a path that exists with its `@` is taken whole.
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        let (name, path) = text.split_once('=').ok_or_else(|| DataError::Spec(text.to_owned()))?;
+        if name.trim().is_empty() || path.is_empty() {
+            return Err(DataError::Spec(text.to_owned()));
+        }
+        let spec = Self::new(name.trim().parse()?, path);
+        match path.rsplit_once('@') {
+            Some((table, images)) if !Path::new(path).exists() && !table.is_empty() && !images.is_empty() => {
+                Ok(Self::new(spec.layout, table).with_images(images))
+            }
+            _ => Ok(spec),
+        }
+    }
+}
+
+impl fmt::Display for DataSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}={}", self.layout, self.path.display())?;
+        match &self.images {
+            Some(images) => write!(formatter, "@{}", images.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What to make of the labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DataOptions {
+    /// How the votes of FER+ become labels; other data sets have none.
+    pub label_rule: LabelRule,
+    /// Classes to leave out, such as `contempt` to make seven classes of eight.
+    pub drop: Vec<Expression>,
+}
