@@ -8,11 +8,11 @@ use emoxide::preprocess::{Alignment, Preprocess};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::augment::{ImageAugment, TensorAugment};
+use crate::augment::AugmentConfig;
 use crate::data::{DataError, DataOptions, DataSet, DataSpec, Layout, LabelRule, Split};
 use crate::loss::ObjectiveConfig;
 use crate::optimiser::OptimiserConfig;
-use crate::sampler::SamplerConfig;
+use crate::sampler::Sampler;
 use crate::schedule::ScheduleConfig;
 
 /// One experiment, every setting resolved.
@@ -25,7 +25,7 @@ pub struct Recipe {
     pub network: NetworkConfig,
     /// Random changes to training pictures.
     #[serde(default)]
-    pub augment: Augment,
+    pub augment: AugmentConfig,
     /// The loss.
     pub objective: ObjectiveConfig,
     /// The optimiser.
@@ -58,7 +58,7 @@ pub struct Data {
     pub drop: Vec<Expression>,
     /// Order in which training samples are drawn.
     #[serde(default)]
-    pub sampler: SamplerConfig,
+    pub sampler: Sampler,
     /// Input of the network.
     pub preprocess: Preprocess,
     /// How the served model cuts faces out of photographs; data sets here are of cropped faces already.
@@ -87,16 +87,6 @@ impl Part {
     pub fn open(&self, spec: &DataSpec, classes: &Classes, drop: &[Expression]) -> Result<DataSet, DataError> {
         spec.open(self.split, &DataOptions { label_rule: self.labels, drop: drop.to_vec() })?.reordered(classes)
     }
-}
-
-/// The `[augment]` section.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Augment {
-    /// Applied in order to the picture.
-    pub image: Vec<ImageAugment>,
-    /// Applied in order to the normalised values.
-    pub tensor: Vec<TensorAugment>,
 }
 
 /// The `[schedule]` section.
@@ -259,6 +249,7 @@ impl Recipe {
         if channels != self.network.channels() {
             return value("data.preprocess.channels", channels.to_string(), "the network takes another number of channels");
         }
+        self.augment.check().or_else(|error| value("augment", error.to_string(), "see above"))?;
         self.data.preprocess.validate().or_else(|error| value("data.preprocess", error.to_string(), "see above"))?;
         self.network.validate().or_else(|error| value("network", error.to_string(), "see above"))
     }

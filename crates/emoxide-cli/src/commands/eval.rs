@@ -8,7 +8,7 @@ use clap::Args;
 use emoxide::labels::Expression;
 use emoxide::{device, zoo};
 use emoxide_train::data::{DataSpec, LabelRule, Split};
-use emoxide_train::evaluate::{EvalReport, Metrics};
+use emoxide_train::evaluate::{Evaluation, Metrics};
 use emoxide_train::recipe::Part;
 use emoxide_train::train::{measure, protocol};
 
@@ -73,14 +73,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     let bar = progress::bar(data.len(), "eval", arguments.quiet);
     let predictions = measure(&model, &data, &mut |done| bar.inc(done as u64))?;
     bar.finish_and_clear();
-    let metrics = Metrics::compute(&predictions);
-    let report = EvalReport::new(&model.card().name, spec.layout.name(), arguments.split.name(), &protocol(&part, &model, &classes), &metrics);
-    let text = serde_json::to_string_pretty(&report)?;
+    let metrics = Metrics::compute(&predictions)?;
+    let protocol = protocol(&part, &model, &classes);
+    let (data, split) = (spec.layout.name(), arguments.split.name());
+    let evaluation = Evaluation::new(&model.card().name, data, split, protocol, &classes, &metrics);
+    let text = serde_json::to_string_pretty(&evaluation)?;
     if let Some(path) = &arguments.results {
         fs_err::write(path, &text)?;
     }
     if let Some(path) = &arguments.predictions {
-        predictions.write_csv(path)?;
+        predictions.write(path)?;
     }
     if let Some(path) = &arguments.confusion {
         confusion(&metrics, path)?;
@@ -89,10 +91,31 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     if arguments.json {
         writeln!(sink, "{text}")?;
     } else {
-        write!(sink, "{report}")?;
+        table(&mut sink, &evaluation)?;
     }
     sink.flush()?;
     Ok(Finish::Done)
+}
+
+/// The figures for people: overall first, then a line a class.
+fn table(sink: &mut dyn Write, evaluation: &Evaluation) -> Result<()> {
+    let Evaluation { model, data, split, protocol, n, interval: [low, high], .. } = evaluation;
+    writeln!(sink, "{model} on {data} {split}: {protocol}; n = {n}")?;
+    writeln!(sink, "accuracy        {:6.2} %   95 % interval {:.2} to {:.2}", evaluation.accuracy * 100.0, low * 100.0, high * 100.0)?;
+    writeln!(sink, "mean class      {:6.2} %", evaluation.mean_class_accuracy * 100.0)?;
+    writeln!(sink, "macro F1        {:6.4}     weighted F1 {:.4}", evaluation.macro_f1, evaluation.weighted_f1)?;
+    let auc = evaluation.auc.map_or("-".to_owned(), |auc| format!("{auc:.4}"));
+    writeln!(sink, "AUC {auc}   ECE {:.4}   NLL {:.4}", evaluation.ece, evaluation.nll)?;
+    writeln!(sink, "{:<12} {:>9} {:>9} {:>9} {:>8}", "class", "precision", "recall", "F1", "pictures")?;
+    for class in evaluation.classes.iter() {
+        let figures = &evaluation.per_class[&class];
+        writeln!(
+            sink,
+            "{class:<12} {:>9.4} {:>9.4} {:>9.4} {:>8}",
+            figures.precision, figures.recall, figures.f1, figures.support
+        )?;
+    }
+    Ok(())
 }
 
 fn confusion(metrics: &Metrics, path: &std::path::Path) -> Result<()> {

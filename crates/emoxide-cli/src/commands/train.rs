@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
                     part.labels,
                     metrics.accuracy * 100.0,
                     metrics.mean_class_accuracy * 100.0,
-                    metrics.macro_f1,
+                    metrics.macro_average.f1,
                     metrics.n
                 ));
             }

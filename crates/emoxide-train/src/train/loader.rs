@@ -6,8 +6,9 @@ use std::thread::Scope;
 use emoxide::preprocess::Preprocess;
 use rayon::prelude::*;
 
-use crate::augment::Augmenter;
-use crate::data::{DataError, DataSet};
+use crate::augment::{AugmentConfig, SampleKey};
+use super::TrainError;
+use crate::data::DataSet;
 
 /// Batches that wait; one is being used while one is being made.
 const DEPTH: usize = 2;
@@ -20,19 +21,29 @@ pub(super) struct Batch {
     pub(super) targets: Vec<f32>,
 }
 
+/// How the pictures of one epoch are made.
+#[derive(Clone, Copy)]
+pub(super) struct Making<'env> {
+    pub(super) data: &'env DataSet,
+    pub(super) preprocess: &'env Preprocess,
+    pub(super) augment: &'env AugmentConfig,
+    pub(super) seed: u64,
+    pub(super) epoch: u64,
+}
+
 /// Makes the batches of one epoch in the background. Every sample is seeded by itself, so the result depends on neither
 /// threads nor timing.
 pub(super) fn batches<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
-    data: &'env DataSet,
-    preprocess: &'env Preprocess,
-    augmenter: Augmenter<'env>,
-    order: Vec<Vec<usize>>,
-) -> Receiver<Result<Batch, DataError>> {
+    making: Making<'env>,
+    batches: Vec<&'env [usize]>,
+) -> Receiver<Result<Batch, TrainError>> {
     let (sender, receiver) = sync_channel(DEPTH - 1);
     scope.spawn(move || {
-        for indices in order {
-            let batch = make(data, preprocess, &augmenter, &indices);
+        let mut position = 0;
+        for indices in batches {
+            let batch = making.batch(indices, position);
+            position += indices.len() as u64;
             let failed = batch.is_err();
             // The receiver goes away when the run is interrupted.
             if sender.send(batch).is_err() || failed {
@@ -43,20 +54,21 @@ pub(super) fn batches<'scope, 'env>(
     receiver
 }
 
-fn make(
-    data: &DataSet,
-    preprocess: &Preprocess,
-    augmenter: &Augmenter<'_>,
-    indices: &[usize],
-) -> Result<Batch, DataError> {
-    let mut images = vec![0.0; preprocess.len() * indices.len()];
-    images.par_chunks_exact_mut(preprocess.len()).zip(indices).try_for_each(|(slot, &index)| {
-        let image = augmenter.image(data.load_image(index)?, index);
-        preprocess.write(&image, slot);
-        augmenter.tensor(slot, preprocess, index);
-        Ok::<(), DataError>(())
-    })?;
-    let classes = data.classes.len();
-    let targets = indices.iter().flat_map(|&index| data.samples[index].label.distribution(classes)).collect();
-    Ok(Batch { images, targets })
+impl Making<'_> {
+    /// A batch of the samples `indices`, the first of which stands at `position` in the epoch's order.
+    fn batch(&self, indices: &[usize], position: u64) -> Result<Batch, TrainError> {
+        let Self { data, preprocess, augment, seed, epoch } = *self;
+        let shape = [preprocess.channels.count(), preprocess.height as usize, preprocess.width as usize];
+        let mut images = vec![0.0; preprocess.len() * indices.len()];
+        let slots = images.par_chunks_exact_mut(preprocess.len());
+        slots.zip(indices).enumerate().try_for_each(|(offset, (slot, &index))| {
+            let key = SampleKey { seed, epoch, index: position + offset as u64 };
+            preprocess.write(&augment.apply(data.load_image(index)?, key)?, slot);
+            augment.apply_to_tensor(slot, shape, key);
+            Ok::<(), TrainError>(())
+        })?;
+        let classes = data.classes.len();
+        let targets = indices.iter().flat_map(|&index| data.samples[index].label.distribution(classes)).collect();
+        Ok(Batch { images, targets })
+    }
 }

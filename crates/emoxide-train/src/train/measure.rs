@@ -6,7 +6,7 @@ use emoxide::weights::checkpoint::Measured;
 use emoxide::zoo::{self, Model, softmax};
 
 use super::{Job, TrainError};
-use crate::data::{DataError, DataSet};
+use crate::data::{DataError, DataSet, Layout};
 use crate::evaluate::{Metrics, Predictions};
 use crate::recipe::Part;
 use crate::report;
@@ -57,7 +57,7 @@ pub(super) fn finish(
     let mut measured = Vec::new();
     for (index, (part, data)) in tests.iter().enumerate() {
         let predictions = measure(&model, data, &mut |_| ())?;
-        let metrics = Metrics::compute(&predictions);
+        let metrics = Metrics::compute(&predictions)?;
         if index == 0 {
             write_reports(run, &predictions, &metrics)?;
         }
@@ -69,7 +69,7 @@ pub(super) fn finish(
             n: metrics.n,
             accuracy: metrics.accuracy,
             mean_class_accuracy: metrics.mean_class_accuracy,
-            macro_f1: metrics.macro_f1,
+            macro_f1: metrics.macro_average.f1,
         });
         outcome.push((part.clone(), metrics));
     }
@@ -81,16 +81,17 @@ pub(super) fn finish(
 /// Label rule, classes and test-time averaging, in words.
 pub fn protocol(part: &Part, model: &Model, classes: &Classes) -> String {
     let averaging = if model.card().mirror { "mean of the picture and its mirror image" } else { "no test-time averaging" };
-    format!("{} labels, {} classes, {averaging}", part.labels, classes.len())
+    // Only FER+ has votes, so only there does a rule make them labels.
+    let rule = if part.set == Layout::FerPlus { format!("{} rule, ", part.labels.name()) } else { String::new() };
+    format!("{rule}{} classes, {averaging}", classes.len())
 }
 
 fn write_reports(run: &RunDir, predictions: &Predictions, metrics: &Metrics) -> Result<(), TrainError> {
-    let written = || -> Result<(), std::io::Error> {
-        predictions.write_csv(&run.path("predictions.csv"))?;
+    predictions.write(&run.path("predictions.csv"))?;
+    let drawn = || -> Result<(), std::io::Error> {
         report::confusion_csv(metrics, &run.path("confusion.csv"))?;
         report::confusion_svg(metrics, &run.path("confusion.svg"))?;
         report::curves_svg(&run.path("metrics.csv"), &run.path("curves.svg"))
     };
-    Ok(written().map_err(RunDirError::from)?)
+    Ok(drawn().map_err(RunDirError::from)?)
 }
-

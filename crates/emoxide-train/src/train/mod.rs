@@ -19,17 +19,18 @@ use emoxide::models::{Classifier, Network};
 use emoxide::weights::checkpoint::{self, Card, CheckpointError, Licence, Provenance};
 use emoxide::zoo::{Model, softmax};
 
+use loader::Making;
 pub use measure::{measure, protocol};
 
-use crate::augment::Augmenter;
+use crate::augment::AugmentError;
 use crate::data::{DataError, DataSet, DataSpec, Layout};
 use crate::ema::{Ema, EmaConfig};
-use crate::evaluate::{Metrics, Predictions, fit_temperature};
+use crate::evaluate::{Metrics, PredictionError, Predictions, fit_temperature};
 use crate::loss::ObjectiveError;
 use crate::optimiser::Optimiser;
 use crate::recipe::{Part, Recipe, SelectOn};
 use crate::run_dir::{Environment, EpochRow, Progress, RunDir, RunDirError};
-use crate::sampler;
+use crate::sampler::{self, LastBatch};
 use crate::snapshot::{self, StateError};
 use crate::tensorboard::EventWriter;
 
@@ -84,6 +85,12 @@ pub enum TrainError {
     /// A data set that the recipe needs and the command line does not place.
     #[error("the recipe needs the data set `{0}`; say where it lies with `--data {0}=DIR`")]
     NoSource(Layout),
+    /// An augmentation that does not fit the pictures.
+    #[error(transparent)]
+    Augment(#[from] AugmentError),
+    /// Predictions that make no sense, or cannot be written.
+    #[error(transparent)]
+    Prediction(#[from] PredictionError),
     /// No pictures to train on.
     #[error("the training split of `{0}` holds too few pictures for one batch")]
     Empty(Layout),
@@ -268,15 +275,15 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
 /// Metrics on the selection split, and the temperature fitted there.
 fn choose(model: &Model, data: &DataSet) -> Result<(Metrics, f32), TrainError> {
     let logits = measure::logits(model, data, &mut |_| ())?;
-    let labels = data.class_indices();
-    let temperature = fit_temperature(&logits, &labels);
+    let targets: Vec<Vec<f32>> =
+        data.samples.iter().map(|sample| sample.label.distribution(data.classes.len())).collect();
     let predictions = Predictions {
         classes: data.classes.clone(),
-        files: Vec::new(),
-        labels,
+        files: data.samples.iter().map(|sample| sample.name.clone()).collect(),
+        labels: data.class_indices(),
         probabilities: logits.iter().map(|row| softmax(row, 1.0)).collect(),
     };
-    Ok((Metrics::compute(&predictions), temperature))
+    Ok((Metrics::compute(&predictions)?, fit_temperature(&logits, &targets)))
 }
 
 /// One pass over the training split; `None` if it was stopped.
@@ -292,18 +299,25 @@ fn train_epoch(
     let training = job.device.clone().autodiff();
     // Dropout draws from the device; a resumed epoch must draw what an uninterrupted one would.
     training.seed(recipe.run.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64));
-    let order = sampler::order(recipe.data.sampler, &data.class_indices(), recipe.run.seed, epoch);
-    let batches = sampler::batches(&order, recipe.run.batch_size);
+    let order = recipe.data.sampler.order(&data.class_indices(), recipe.run.seed, epoch as u64);
+    // Batch normalisation cannot train on one picture.
+    let batches = sampler::batches(&order, recipe.run.batch_size, LastBatch::AtLeast(2));
     let steps = batches.len().div_ceil(recipe.run.accumulate);
     observer.epoch(epoch, recipe.schedule.epochs, batches.len());
 
     let objective = recipe.objective.init(&recipe.data.classes, &data.class_counts(), &training)?;
-    let augmenter = Augmenter::new(&recipe.augment.image, &recipe.augment.tensor, recipe.run.seed, epoch);
+    let making = Making {
+        data,
+        preprocess: &recipe.data.preprocess,
+        augment: &recipe.augment,
+        seed: recipe.run.seed,
+        epoch: epoch as u64,
+    };
     let [mut loss_sum, mut correct, mut seen] = [0.0, 0.0, 0.0];
     let mut rate = 0.0;
     std::thread::scope(|scope| {
         let count = batches.len();
-        let receiver = loader::batches(scope, data, &recipe.data.preprocess, augmenter, batches);
+        let receiver = loader::batches(scope, making, batches);
         let mut gathered = GradientsAccumulator::new();
         for (index, batch) in receiver.iter().enumerate() {
             if stop.load(Ordering::Relaxed) {
