@@ -1,0 +1,199 @@
+//! Augmentation with torchvision's semantics on 8-bit pictures (Pillow's arithmetic), and erasing on the network's input.
+//!
+//! A configuration is a list of operations, run in order. What a sample gets depends on the run's seed, the epoch and the
+//! sample's index alone, so the number of workers and their order change nothing.
+
+pub mod colour;
+pub mod crop;
+pub mod erase;
+pub mod noise;
+mod random;
+mod resample;
+pub mod warp;
+
+use image::RgbImage;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use colour::{BrightnessContrast, ColourJitter, Greyscale};
+use crop::{CenterCrop, RandomCrop, Resize, ResizedCrop};
+use erase::Erasing;
+use noise::{GaussianNoise, RgbShift};
+pub use random::{SampleKey, normal_pair};
+use random::{Stage, check_probability, happens};
+pub use resample::Filter;
+use warp::{Affine, Rotation};
+
+/// Everything that is done to a training picture: the section `augment` of a recipe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AugmentConfig {
+    /// Done to the decoded 8-bit picture, before the preprocessing that training shares with inference.
+    pub image: Vec<ImageAugment>,
+    /// Done to the normalised input of the network, after it.
+    pub tensor: Vec<TensorAugment>,
+}
+
+/// One operation on an 8-bit picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ImageAugment {
+    /// Resizes to a fixed size.
+    Resize(Resize),
+    /// Cuts out the middle.
+    CenterCrop(CenterCrop),
+    /// Pads, then cuts out a window at a random place.
+    RandomCrop(RandomCrop),
+    /// Cuts out a window of random area and shape and resizes it.
+    ResizedCrop(ResizedCrop),
+    /// Turns about the middle.
+    Rotation(Rotation),
+    /// Turns, shifts, scales and shears in one pass.
+    Affine(Affine),
+    /// Swaps left and right.
+    HorizontalFlip {
+        /// Probability.
+        #[serde(default = "half")]
+        probability: f64,
+    },
+    /// Brightness, contrast, saturation and hue in random order.
+    ColourJitter(ColourJitter),
+    /// Contrast and brightness in one linear map.
+    BrightnessContrast(BrightnessContrast),
+    /// Replaces colour by luminance.
+    Greyscale(Greyscale),
+    /// Adds one number to each channel.
+    RgbShift(RgbShift),
+    /// Adds independent normal noise.
+    GaussianNoise(GaussianNoise),
+    /// Runs a list of operations, or none of them.
+    RandomApply {
+        /// Probability.
+        probability: f64,
+        /// The operations.
+        ops: Vec<ImageAugment>,
+    },
+}
+
+/// One operation on a normalised input `[channels, rows, cols]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TensorAugment {
+    /// Overwrites a random rectangle.
+    Erasing(Erasing),
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+/// Why an augmentation cannot be done.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AugmentError {
+    /// A parameter outside its range.
+    #[error("augmentation `{kind}`: `{field} = {value}` is not {wanted}")]
+    Parameter {
+        /// The operation.
+        kind: &'static str,
+        /// Its parameter.
+        field: &'static str,
+        /// What the recipe says.
+        value: String,
+        /// What would do.
+        wanted: &'static str,
+    },
+    /// A crop that does not fit.
+    #[error("augmentation `{kind}` wants {} by {} pixels of a picture with {} by {}: resize first, or pad", wanted.0, wanted.1, found.0, found.1)]
+    TooSmall {
+        /// The operation.
+        kind: &'static str,
+        /// Width and height of the window.
+        wanted: (u32, u32),
+        /// Width and height of the picture, padding included.
+        found: (u32, u32),
+    },
+}
+
+impl AugmentError {
+    fn parameter(kind: &'static str, field: &'static str, value: &impl std::fmt::Debug, wanted: &'static str) -> Self {
+        Self::Parameter { kind, field, value: format!("{value:?}"), wanted }
+    }
+}
+
+impl AugmentConfig {
+    /// Whether nothing is done.
+    pub fn is_empty(&self) -> bool {
+        self.image.is_empty() && self.tensor.is_empty()
+    }
+
+    /// Checks every parameter, so that a bad recipe fails before the first picture is read.
+    pub fn check(&self) -> Result<(), AugmentError> {
+        self.image.iter().try_for_each(ImageAugment::check)?;
+        self.tensor.iter().try_for_each(|TensorAugment::Erasing(op)| op.check())
+    }
+
+    /// Runs the operations on a picture. The same key gives the same result, whatever was done before.
+    pub fn apply(&self, image: RgbImage, key: SampleKey) -> Result<RgbImage, AugmentError> {
+        let mut random = key.generator(Stage::Image);
+        self.image.iter().try_fold(image, |image, op| op.apply(image, &mut random))
+    }
+
+    /// Runs the operations on a normalised input. `values` holds `[channels, rows, cols]` in this order.
+    pub fn apply_to_tensor(&self, values: &mut [f32], shape: [usize; 3], key: SampleKey) {
+        let mut random = key.generator(Stage::Tensor);
+        for TensorAugment::Erasing(op) in &self.tensor {
+            op.apply(values, shape, &mut random);
+        }
+    }
+}
+
+impl ImageAugment {
+    fn check(&self) -> Result<(), AugmentError> {
+        match self {
+            Self::Resize(op) => op.check(),
+            Self::CenterCrop(op) => op.check(),
+            Self::RandomCrop(op) => op.check(),
+            Self::ResizedCrop(op) => op.check(),
+            Self::Rotation(op) => op.check(),
+            Self::Affine(op) => op.check(),
+            Self::HorizontalFlip { probability } => check_probability("horizontal-flip", *probability),
+            Self::ColourJitter(op) => op.check(),
+            Self::BrightnessContrast(op) => op.check(),
+            Self::Greyscale(op) => op.check(),
+            Self::RgbShift(op) => op.check(),
+            Self::GaussianNoise(op) => op.check(),
+            Self::RandomApply { probability, ops } => {
+                check_probability("random-apply", *probability)?;
+                ops.iter().try_for_each(Self::check)
+            }
+        }
+    }
+
+    fn apply(&self, mut image: RgbImage, random: &mut ChaCha8Rng) -> Result<RgbImage, AugmentError> {
+        match self {
+            Self::Resize(op) => return Ok(op.apply(image)),
+            Self::CenterCrop(op) => return Ok(op.apply(&image)),
+            Self::RandomCrop(op) => return op.apply(image, random),
+            Self::ResizedCrop(op) => return Ok(op.apply(image, random)),
+            Self::Rotation(op) => return Ok(op.apply(&image, random)),
+            Self::Affine(op) => return Ok(op.apply(&image, random)),
+            Self::HorizontalFlip { probability } => {
+                if happens(*probability, random) {
+                    image::imageops::flip_horizontal_in_place(&mut image);
+                }
+            }
+            Self::ColourJitter(op) => op.apply(&mut image, random),
+            Self::BrightnessContrast(op) => op.apply(&mut image, random),
+            Self::Greyscale(op) => op.apply(&mut image, random),
+            Self::RgbShift(op) => op.apply(&mut image, random),
+            Self::GaussianNoise(op) => op.apply(&mut image, random),
+            Self::RandomApply { probability, ops } => {
+                if happens(*probability, random) {
+                    return ops.iter().try_fold(image, |image, op| op.apply(image, random));
+                }
+            }
+        }
+        Ok(image)
+    }
+}
