@@ -49,13 +49,14 @@ fn the_confusion_matrix_becomes_a_table_and_two_pictures() {
     assert_eq!((texts("1090"), texts("87.5 %"), texts("–")), (1, 1, 8));
 
     let png = image::load_from_memory(&fs_err::read(folder.join("confusion.png")).unwrap()).unwrap().to_rgb8();
-    assert_eq!(png.dimensions(), (150 + 8 * 92 + 112, 104 + 8 * 92 + 28));
+    assert_eq!(png.dimensions(), (2 * (150 + 8 * 92 + 112), 2 * (104 + 8 * 92 + 28)));
     // A corner of the cell (true neutral, predicted neutral) is dark, one of the empty last row is near white.
-    assert!(png.get_pixel(155, 109).0[0] < 60, "{:?}", png.get_pixel(155, 109));
-    assert!(png.get_pixel(155, 104 + 7 * 92 + 5).0[0] > 240);
+    let red = |x: u32, y: u32| png.get_pixel(2 * x, 2 * y).0[0];
+    assert!(red(155, 109) < 60, "{}", red(155, 109));
+    assert!(red(155, 104 + 7 * 92 + 5) > 240);
     // Dark ink on light ground in the axis, light ink on dark ground in the cell.
     let has = |left: u32, top: u32, test: fn(u8) -> bool| {
-        (left..left + 70).any(|x| (top..top + 40).any(|y| test(png.get_pixel(x, y).0[0])))
+        (left..left + 70).any(|x| (top..top + 40).any(|y| test(red(x, y))))
     };
     assert!(has(160, 76, |red| red < 60) && has(161, 130, |red| red > 230));
     println!("look at {}", folder.display());
@@ -66,7 +67,7 @@ fn two_classes_fit_as_well() {
     let classes = Classes::from_names(["happy", "sad"]).unwrap();
     let png = confusion_png(&classes, &[vec![3, 1], vec![0, 2]], "two").unwrap();
     fs_err::write(folder("confusion").join("two.png"), &png).unwrap();
-    assert_eq!(image::load_from_memory(&png).unwrap().width(), 150 + 2 * 92 + 112);
+    assert_eq!(image::load_from_memory(&png).unwrap().width(), 2 * (150 + 2 * 92 + 112));
 }
 
 #[test]

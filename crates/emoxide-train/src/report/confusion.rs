@@ -23,6 +23,9 @@ const TOP: i32 = 104;
 const RIGHT: i32 = 112;
 /// Space below the cells.
 const BOTTOM: i32 = 28;
+/// Pixels of the PNG for one of the SVG. The plotting library sets letters on whole pixels, and crookedly so where the
+/// size of the font is odd; twice the size is even and hides it.
+const PNG_SCALE: i32 = 2;
 /// Steps of the colour scale.
 const SCALE_STEPS: i32 = 100;
 
@@ -44,15 +47,19 @@ pub fn confusion_csv(classes: &Classes, confusion: &[Vec<usize>]) -> String {
 /// The matrix as SVG: counts, percentages of the row, and a colour for the percentage.
 pub fn confusion_svg(classes: &Classes, confusion: &[Vec<usize>], title: &str) -> Result<String, ReportError> {
     let mut text = String::new();
-    draw(&SVGBackend::with_string(&mut text, size(classes)).into_drawing_area(), classes, confusion, title)?;
+    let area = SVGBackend::with_string(&mut text, size(classes, 1)).into_drawing_area();
+    Canvas { area: &area, scale: 1 }.draw(classes, confusion, title)?;
+    drop(area);
     Ok(text)
 }
 
-/// The same picture as PNG.
+/// The same picture as PNG, two pixels for one.
 pub fn confusion_png(classes: &Classes, confusion: &[Vec<usize>], title: &str) -> Result<Vec<u8>, ReportError> {
-    let (width, height) = size(classes);
+    let (width, height) = size(classes, PNG_SCALE);
     let mut pixels = RgbImage::new(width, height);
-    draw(&BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area(), classes, confusion, title)?;
+    let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+    Canvas { area: &area, scale: PNG_SCALE }.draw(classes, confusion, title)?;
+    drop(area);
     let mut bytes = Cursor::new(Vec::new());
     pixels.write_to(&mut bytes, ImageFormat::Png)?;
     Ok(bytes.into_inner())
@@ -71,9 +78,9 @@ pub fn write_confusion(
     Ok(())
 }
 
-fn size(classes: &Classes) -> (u32, u32) {
+fn size(classes: &Classes, scale: i32) -> (u32, u32) {
     let side = CELL * classes.len() as i32;
-    ((LEFT + side + RIGHT) as u32, (TOP + side + BOTTOM) as u32)
+    ((scale * (LEFT + side + RIGHT)) as u32, (scale * (TOP + side + BOTTOM)) as u32)
 }
 
 /// A share of a row as a colour, from near white to dark blue.
@@ -106,62 +113,81 @@ fn text_on(background: RGBColor) -> RGBColor {
     if contrast(1.0, ground) > contrast(luminance(INK), ground) { WHITE } else { INK }
 }
 
-fn draw<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    classes: &Classes,
-    confusion: &[Vec<usize>],
-    title: &str,
-) -> Result<(), ReportError> {
-    load_font();
-    let count = classes.len() as i32;
-    let side = CELL * count;
-    let style = |size: i32, colour: RGBColor, horizontal: HPos| {
-        (FONT, size).into_font().color(&colour).pos(Pos::new(horizontal, VPos::Center))
-    };
-    let text = |text: String, at: (i32, i32), style: TextStyle<'_>| area.draw_text(&text, &style, at);
+/// A drawing area whose unit is `scale` pixels.
+struct Canvas<'a, DB: DrawingBackend> {
+    area: &'a DrawingArea<DB, Shift>,
+    scale: i32,
+}
 
-    area.fill(&WHITE).map_err(draw_error)?;
-    text(title.to_owned(), (LEFT, 26), style(20, INK, HPos::Left)).map_err(draw_error)?;
-    text("predicted".to_owned(), (LEFT + side / 2, 60), style(15, FAINT, HPos::Center)).map_err(draw_error)?;
-    let upright = style(15, FAINT, HPos::Center).transform(FontTransform::Rotate270);
-    text("true".to_owned(), (22, TOP + side / 2), upright).map_err(draw_error)?;
-
-    for (index, name) in classes.iter().enumerate() {
-        let middle = CELL * index as i32 + CELL / 2;
-        let name = || name.name().to_owned();
-        text(name(), (LEFT + middle, TOP - 18), style(15, INK, HPos::Center)).map_err(draw_error)?;
-        text(name(), (LEFT - 12, TOP + middle), style(15, INK, HPos::Right)).map_err(draw_error)?;
+impl<DB: DrawingBackend> Canvas<'_, DB> {
+    fn text(&self, text: &str, at: (i32, i32), size: i32, ink: RGBColor, anchor: HPos) -> Result<(), ReportError> {
+        self.turned_text(text, at, size, ink, anchor, FontTransform::None)
     }
-    for (row, counts) in confusion.iter().enumerate() {
-        let total: usize = counts.iter().sum();
-        for (col, count) in counts.iter().enumerate() {
-            let share = if total == 0 { 0.0 } else { *count as f64 / total as f64 };
-            let (left, top) = (LEFT + CELL * col as i32, TOP + CELL * row as i32);
-            let ground = colour(share);
-            // One pixel of white between cells.
-            let cell = Rectangle::new([(left, top), (left + CELL - 1, top + CELL - 1)], ground.filled());
-            area.draw(&cell).map_err(draw_error)?;
-            let ink = text_on(ground);
-            let middle = (left + CELL / 2, top + CELL / 2);
-            text(count.to_string(), (middle.0, middle.1 - 10), style(20, ink, HPos::Center)).map_err(draw_error)?;
-            let percent = if total == 0 { "–".to_owned() } else { format!("{:.1} %", 100.0 * share) };
-            text(percent, (middle.0, middle.1 + 14), style(13, ink, HPos::Center)).map_err(draw_error)?;
+
+    fn turned_text(
+        &self,
+        text: &str,
+        (x, y): (i32, i32),
+        size: i32,
+        ink: RGBColor,
+        anchor: HPos,
+        turn: FontTransform,
+    ) -> Result<(), ReportError> {
+        let font = (FONT, self.scale * size).into_font().transform(turn);
+        let style = font.color(&ink).pos(Pos::new(anchor, VPos::Center));
+        self.area.draw_text(text, &style, (self.scale * x, self.scale * y)).map_err(draw_error)
+    }
+
+    fn rectangle(&self, (left, top): (i32, i32), (right, bottom): (i32, i32), fill: RGBColor) -> Result<(), ReportError> {
+        let corners = [(left, top), (right, bottom)].map(|(x, y)| (self.scale * x, self.scale * y));
+        self.area.draw(&Rectangle::new(corners, fill.filled())).map_err(draw_error)
+    }
+
+    fn draw(&self, classes: &Classes, confusion: &[Vec<usize>], title: &str) -> Result<(), ReportError> {
+        load_font();
+        let side = CELL * classes.len() as i32;
+        self.area.fill(&WHITE).map_err(draw_error)?;
+        self.text(title, (LEFT, 26), 20, INK, HPos::Left)?;
+        self.text("predicted", (LEFT + side / 2, 60), 15, FAINT, HPos::Center)?;
+        self.turned_text("true", (22, TOP + side / 2), 15, FAINT, HPos::Center, FontTransform::Rotate270)?;
+        for (index, name) in classes.iter().enumerate() {
+            let middle = CELL * index as i32 + CELL / 2;
+            self.text(name.name(), (LEFT + middle, TOP - 18), 15, INK, HPos::Center)?;
+            self.text(name.name(), (LEFT - 12, TOP + middle), 15, INK, HPos::Right)?;
         }
+        for (row, counts) in confusion.iter().enumerate() {
+            let total: usize = counts.iter().sum();
+            for (col, count) in counts.iter().enumerate() {
+                self.cell((LEFT + CELL * col as i32, TOP + CELL * row as i32), *count, total)?;
+            }
+        }
+        self.colour_scale(LEFT + side + 28, side.min(4 * CELL))?;
+        self.area.present().map_err(draw_error)
     }
 
-    let (left, height) = (LEFT + side + 28, side.min(4 * CELL));
-    for step in 0..SCALE_STEPS {
-        let from = TOP + height - height * (step + 1) / SCALE_STEPS;
-        let to = TOP + height - height * step / SCALE_STEPS;
-        let shade = colour((f64::from(step) + 0.5) / f64::from(SCALE_STEPS));
-        area.draw(&Rectangle::new([(left, from), (left + 16, to)], shade.filled())).map_err(draw_error)?;
+    /// One cell: `count` images of the `total` of its row.
+    fn cell(&self, (left, top): (i32, i32), count: usize, total: usize) -> Result<(), ReportError> {
+        let share = if total == 0 { 0.0 } else { count as f64 / total as f64 };
+        let (ground, middle) = (colour(share), left + CELL / 2);
+        let ink = text_on(ground);
+        // A line of white stays between cells.
+        self.rectangle((left, top), (left + CELL - 1, top + CELL - 1), ground)?;
+        self.text(&count.to_string(), (middle, top + CELL / 2 - 10), 20, ink, HPos::Center)?;
+        let percent = if total == 0 { "–".to_owned() } else { format!("{:.1} %", 100.0 * share) };
+        self.text(&percent, (middle, top + CELL / 2 + 14), 13, ink, HPos::Center)
     }
-    for percent in [0, 50, 100] {
-        let at = (left + 24, TOP + height - height * percent / 100);
-        text(format!("{percent} %"), at, style(13, FAINT, HPos::Left)).map_err(draw_error)?;
+
+    fn colour_scale(&self, left: i32, height: i32) -> Result<(), ReportError> {
+        let at = |steps: i32| TOP + height - height * steps / SCALE_STEPS;
+        for step in 0..SCALE_STEPS {
+            let shade = colour((f64::from(step) + 0.5) / f64::from(SCALE_STEPS));
+            self.rectangle((left, at(step + 1)), (left + 16, at(step)), shade)?;
+        }
+        for percent in [0, 50, 100] {
+            self.text(&format!("{percent} %"), (left + 24, at(percent)), 13, FAINT, HPos::Left)?;
+        }
+        self.text("of row", (left, TOP + height + 18), 13, FAINT, HPos::Left)
     }
-    text("of row".to_owned(), (left, TOP + height + 18), style(13, FAINT, HPos::Left)).map_err(draw_error)?;
-    area.present().map_err(draw_error)
 }
 
 #[cfg(test)]
