@@ -6,7 +6,7 @@ mod resnet;
 pub use ir::{FaceHead, Ir, IrConfig};
 pub use resnet::{BlockKind, ResNet, ResNetConfig, Stem};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -91,11 +91,15 @@ impl NetworkConfig {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
+        self.build(classes, device).materialize()
+    }
+
+    /// Like [`init`](Self::init), but weights are drawn at first use, which weights that are loaded never come to.
+    pub(crate) fn build(&self, classes: usize, device: &Device) -> Network {
         match self {
             Self::Resnet(config) => Network::Resnet(config.init(classes, device)),
             Self::Ir(config) => Network::Ir(config.init(classes, device)),
         }
-        .materialize()
     }
 
     /// Whether a network can be built from this.
@@ -114,11 +118,56 @@ impl NetworkConfig {
         }
     }
 
+    /// How the names of everything behind the embedding start, and of what a file may have beyond it.
+    pub(crate) fn head(&self) -> &'static [&'static str] {
+        match self {
+            Self::Resnet(_) => &["fc."],
+            Self::Ir(config) if config.face_head.is_some() => &["fc."],
+            Self::Ir(_) => &["fc.", "output_layer."],
+        }
+    }
+
+    /// Units per stage, of networks that number them through (`body.0` to `body.23`).
+    pub(crate) fn units(&self) -> Option<&[usize]> {
+        match self {
+            Self::Resnet(_) => None,
+            Self::Ir(config) => Some(&config.units),
+        }
+    }
+
     /// Length of the embedding.
     pub fn embedding(&self) -> usize {
         match self {
             Self::Resnet(config) => config.embedding(),
             Self::Ir(config) => config.embedding(),
+        }
+    }
+}
+
+/// Trainable numbers of a network: all but the running statistics of its norms.
+pub fn parameters(network: &impl Module) -> usize {
+    let mut count = Count { path: Vec::new(), total: 0 };
+    network.visit(&mut count);
+    count.total
+}
+
+struct Count {
+    path: Vec<String>,
+    total: usize,
+}
+
+impl ModuleVisitor for Count {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.path.last().is_some_and(|name| name.starts_with("running_")) {
+            self.total += param.lazy_shape().num_elements();
         }
     }
 }
