@@ -4,7 +4,7 @@
 //! file instead: weights that come with code are not weights. A pickle reaches code only through a global name, so it is
 //! enough to know all instructions that name one and to allow the names of tensors and plain containers.
 
-use std::io::{self, BufRead, ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind, Read, Seek};
 use std::path::Path;
 
 use super::WeightsError;
@@ -29,8 +29,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Longest line of a text instruction.
 const LINE_LIMIT: u64 = 4096;
 
-/// The magic number that opens the older PyTorch format, as pickle protocols 2 and up write it.
-const LEGACY_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+/// The magic number that opens the older PyTorch format, as pickle protocols 2 and up write it, and as 0 and 1 do.
+const LEGACY_MAGIC: [&[u8]; 2] =
+    [&[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19], b"119547037146038801333356"];
 
 /// Fails unless every pickle in the PyTorch file at `path` is of tensors and plain containers only.
 pub(super) fn check(path: &Path) -> Result<(), WeightsError> {
@@ -40,7 +41,9 @@ pub(super) fn check(path: &Path) -> Result<(), WeightsError> {
         Refusal::Asks(what) => WeightsError::Pickle { path: path.to_owned(), what },
         Refusal::Read(error) => format(format!("not a whole PyTorch file: {error}")),
     };
-    let start = file.fill_buf()?;
+    let mut start = Vec::new();
+    file.by_ref().take(262).read_to_end(&mut start)?;
+    file.rewind()?;
     if start.is_empty() {
         return Err(format("the file is empty".to_owned()));
     }
@@ -59,8 +62,9 @@ pub(super) fn check(path: &Path) -> Result<(), WeightsError> {
         return Err(format("a tar archive of PyTorch before 0.1.10; save it again with a newer PyTorch".to_owned()));
     }
     let head = &start[..start.len().min(64)];
+    let legacy = LEGACY_MAGIC.iter().any(|magic| head.windows(magic.len()).any(|window| window == *magic));
     // Magic number, protocol, system, object, storage keys; then raw data. Anything else is one pickle without tensors.
-    let pickles = if head.windows(LEGACY_MAGIC.len()).any(|window| window == LEGACY_MAGIC) { 5 } else { 1 };
+    let pickles = if legacy { 5 } else { 1 };
     (0..pickles).try_for_each(|_| scan(&mut file)).map_err(refused)
 }
 
