@@ -6,7 +6,7 @@ mod resnet;
 pub use ir::{FaceHead, Ir, IrConfig};
 pub use resnet::{BlockKind, ResNet, ResNetConfig, Stem};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -91,11 +91,15 @@ impl NetworkConfig {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
+        self.build(classes, device).materialize()
+    }
+
+    /// Like [`init`](Self::init), but weights are drawn at first use, which weights that are loaded never come to.
+    pub(crate) fn build(&self, classes: usize, device: &Device) -> Network {
         match self {
             Self::Resnet(config) => Network::Resnet(config.init(classes, device)),
             Self::Ir(config) => Network::Ir(config.init(classes, device)),
         }
-        .materialize()
     }
 
     /// Whether a network can be built from this.
@@ -114,11 +118,56 @@ impl NetworkConfig {
         }
     }
 
+    /// How the names of everything behind the embedding start, and of what a file may have beyond it.
+    pub(crate) fn head(&self) -> &'static [&'static str] {
+        match self {
+            Self::Resnet(_) => &["fc."],
+            Self::Ir(config) if config.face_head.is_some() => &["fc."],
+            Self::Ir(_) => &["fc.", "output_layer."],
+        }
+    }
+
+    /// Units per stage, of networks that number them through (`body.0` to `body.23`).
+    pub(crate) fn units(&self) -> Option<&[usize]> {
+        match self {
+            Self::Resnet(_) => None,
+            Self::Ir(config) => Some(&config.units),
+        }
+    }
+
     /// Length of the embedding.
     pub fn embedding(&self) -> usize {
         match self {
             Self::Resnet(config) => config.embedding(),
             Self::Ir(config) => config.embedding(),
+        }
+    }
+}
+
+/// Trainable numbers of a network: all but the running statistics of its norms.
+pub fn parameters(network: &impl Module) -> usize {
+    let mut count = Count { path: Vec::new(), total: 0 };
+    network.visit(&mut count);
+    count.total
+}
+
+struct Count {
+    path: Vec<String>,
+    total: usize,
+}
+
+impl ModuleVisitor for Count {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.path.last().is_some_and(|name| name.starts_with("running_")) {
+            self.total += param.lazy_shape().num_elements();
         }
     }
 }
@@ -135,4 +184,60 @@ pub struct ConfigError {
 
 fn check(holds: bool, key: &'static str, problem: impl FnOnce() -> String) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError { key, problem: problem() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IrConfig, NetworkConfig, ResNetConfig, Stem};
+
+    fn parse(text: &str) -> Result<NetworkConfig, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_configuration_names_its_family_and_what_differs_from_the_default() {
+        let resnet = ResNetConfig { stem: Stem::Compact, dropout: 0.2, ..ResNetConfig::resnet18() };
+        assert_eq!(
+            parse(r#"{"kind": "resnet", "stem": "compact", "dropout": 0.2}"#),
+            Ok(NetworkConfig::Resnet(resnet.clone()))
+        );
+        assert_eq!(parse(r#"{"kind": "ir"}"#), Ok(NetworkConfig::Ir(IrConfig::ir50())));
+        let text = serde_json::to_string(&NetworkConfig::Resnet(resnet.clone())).unwrap();
+        assert_eq!(parse(&text), Ok(NetworkConfig::Resnet(resnet)));
+    }
+
+    #[test]
+    fn unknown_keys_and_families_are_errors() {
+        let cases = [
+            (r#"{"kind": "resnet", "depth": 18}"#, "unknown field `depth`"),
+            (r#"{"kind": "ir", "face_head": {"image-size": 112}}"#, "unknown field `image-size`"),
+            (r#"{"kind": "resnet", "stem": "big"}"#, "unknown variant `big`"),
+            (r#"{"kind": "vgg"}"#, "unknown variant `vgg`"),
+            (r#"{"stem": "compact"}"#, "missing field `kind`"),
+        ];
+        for (text, expected) in cases {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_built_is_refused_by_key() {
+        let cases = [
+            (r#"{"kind": "resnet", "input_channels": 2}"#, "network.input_channels: is 2, may be 1 or 3"),
+            (r#"{"kind": "resnet", "widths": [8, 16]}"#, "network.blocks: 4 stages, but `widths` has 2"),
+            (r#"{"kind": "resnet", "widths": [], "blocks": []}"#, "network.widths: 0 stages, may be 1 to 4"),
+            (r#"{"kind": "resnet", "first_stride": 3}"#, "network.first_stride: is 3, may be 1 or 2"),
+            (r#"{"kind": "resnet", "dropout": 1.0}"#, "network.dropout: is 1, may be 0 up to but not 1"),
+            (r#"{"kind": "ir", "units": [3, 4, 0, 3]}"#, "network.units: a stage without units"),
+            (
+                r#"{"kind": "ir", "face_head": {"image_size": 100}}"#,
+                "network.face_head.image_size: is 100, must be a multiple of 16, by which the stages shrink the image",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = parse(text).unwrap().validate().unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
 }

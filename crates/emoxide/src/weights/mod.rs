@@ -1,3 +1,11 @@
-//! Skeleton.
+//! Weights: where they come from, whose names they carry, and that they are complete.
 
 pub mod checkpoint;
+mod error;
+mod import;
+mod keys;
+mod pickle;
+
+pub use error::WeightsError;
+pub use import::{Head, import};
+pub use keys::{KEY_MAPS, KeyMap, LinearLayout, Stages};

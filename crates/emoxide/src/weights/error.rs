@@ -1,0 +1,110 @@
+use std::path::PathBuf;
+
+use crate::models::ConfigError;
+
+/// Why weights were not taken. Nothing is ever taken in part.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// The file cannot be read; the text names it.
+    #[error(transparent)]
+    Read(#[from] std::io::Error),
+
+    /// The file is damaged, or of no known format.
+    #[error("{path}: {problem}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+
+    /// The pickle asks for something that is neither a tensor nor a plain container. None of it was executed.
+    #[error(
+        "{path}: refused, because its pickle asks for {what}; only tensors and plain containers are read. \
+         In Python, `torch.save(model.state_dict(), ...)` writes a file without it"
+    )]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// The name of the Python object, or the instruction.
+        what: String,
+    },
+
+    /// The file lacks tensors that the network has.
+    #[error(
+        "{path}: no tensor for `{first}` ({count} missing in all); choose the network or the key map of this file, \
+         or drop its head"
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The network's name of the first one.
+        first: String,
+        /// How many.
+        count: usize,
+    },
+
+    /// The file holds tensors that the network has not.
+    #[error(
+        "{path}: the network has no place for `{first}` ({count} such tensors in all); choose the network or the key \
+         map of this file, or drop its head"
+    )]
+    Unexpected {
+        /// The file.
+        path: PathBuf,
+        /// The file's name of the first one.
+        first: String,
+        /// How many.
+        count: usize,
+    },
+
+    /// Two tensors of the file would go to the same place.
+    #[error("{path}: `{first}` and `{second}` are both `{name}` under this key map")]
+    Twice {
+        /// The file.
+        path: PathBuf,
+        /// The network's name.
+        name: String,
+        /// The file's name of the one.
+        first: String,
+        /// The file's name of the other.
+        second: String,
+    },
+
+    /// A tensor has another shape than the network's.
+    #[error("{path}: `{name}` has the shape {found:?}, the network's has {expected:?}")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The network's name.
+        name: String,
+        /// The network's shape, in the order of the file.
+        expected: Vec<usize>,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
+
+    /// A tensor is there but unusable: not of floats, or its data cannot be read.
+    #[error("{path}: `{name}`: {problem}")]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// The network's name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// There is no key map of this name.
+    #[error("no key map `{name}`; there are {known}")]
+    KeyMap {
+        /// The name that was asked for.
+        name: String,
+        /// All names.
+        known: String,
+    },
+
+    /// The network cannot be built.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}

@@ -1,0 +1,179 @@
+//! What every network promises, whatever its family.
+
+mod support;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use emoxide::models::{
+    BlockKind, Classifier, FaceHead, IrConfig, NetworkConfig, ResNetConfig, Stem, parameters,
+};
+use emoxide_testing::{Values, assert_close, portable};
+use support::{Gather, keys};
+
+const CLASSES: usize = 5;
+
+struct Case {
+    name: &'static str,
+    config: NetworkConfig,
+    /// rows, cols
+    size: [usize; 2],
+}
+
+/// Small networks that together reach every branch of the code.
+fn cases() -> Vec<Case> {
+    let resnet = |config| NetworkConfig::Resnet(config);
+    let compact = ResNetConfig {
+        input_channels: 1,
+        stem: Stem::Compact,
+        stem_width: 4,
+        widths: vec![6, 8, 10],
+        blocks: vec![1, 2, 1],
+        first_stride: 2,
+        dropout: 0.3,
+        ..ResNetConfig::resnet18()
+    };
+    let bottleneck = ResNetConfig {
+        stem_width: 8,
+        block: BlockKind::Bottleneck,
+        widths: vec![4, 6, 8, 10],
+        blocks: vec![1, 1, 2, 1],
+        ..ResNetConfig::resnet50()
+    };
+    let ir = |widths: &[usize], units: &[usize]| IrConfig {
+        stem_width: 4,
+        widths: widths.to_vec(),
+        units: units.to_vec(),
+        ..IrConfig::ir50()
+    };
+    let head = FaceHead { image_size: 16, embedding: 12, dropout: 0.4 };
+    vec![
+        Case { name: "resnet-compact", config: resnet(compact), size: [24, 32] },
+        Case { name: "resnet-bottleneck", config: resnet(bottleneck), size: [64, 48] },
+        Case { name: "ir-pooled", config: NetworkConfig::Ir(ir(&[4, 6, 8, 10], &[2, 1, 1, 1])), size: [40, 32] },
+        Case {
+            name: "ir-face-head",
+            config: NetworkConfig::Ir(ir(&[4, 6, 8], &[1, 2, 1]).with_face_head(head)),
+            size: [16, 16],
+        },
+    ]
+}
+
+fn images(case: &Case, batch: usize, device: &Device) -> Tensor<4> {
+    let shape = [batch, case.config.channels(), case.size[0], case.size[1]];
+    let values = portable::values("contract", shape.iter().product());
+    Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape)
+}
+
+#[test]
+fn the_three_seams_have_the_promised_shapes_and_finite_values() {
+    let device = Device::flex();
+    for case in cases() {
+        let network = case.config.init(CLASSES, &device);
+        let features = network.features(images(&case, 3, &device));
+        let embedding = network.embed(features);
+        assert_eq!(embedding.dims(), [3, case.config.embedding()], "{}", case.name);
+        let logits = network.classify(embedding);
+        assert_eq!(logits.dims(), [3, CLASSES], "{}", case.name);
+        assert!(logits.values().iter().all(|value| value.is_finite()), "{}", case.name);
+    }
+}
+
+#[test]
+fn every_parameter_has_a_gradient_and_training_moves_every_statistic() {
+    let device = Device::flex().autodiff();
+    for case in cases() {
+        let network = case.config.init(CLASSES, &device);
+        let fresh = case.config.init(CLASSES, &device);
+        let logits = network.forward(images(&case, 4, &device));
+        let cotangent = portable::values("cotangent", logits.shape().num_elements());
+        let cotangent = Tensor::<1>::from_floats(cotangent.as_slice(), &device).reshape(logits.dims());
+        let gradients = (logits * cotangent).sum().backward();
+        let (after, before) = (Gather::from(&network, &gradients), Gather::from(&fresh, &gradients));
+        for (name, gradient) in &after.gradient {
+            let gradient = gradient.as_ref().unwrap_or_else(|| panic!("{}: {name} has no gradient", case.name));
+            assert!(gradient.iter().all(|value| value.is_finite()), "{}: {name}", case.name);
+            assert!(gradient.iter().any(|&value| value != 0.0), "{}: {name} has a gradient of zeros", case.name);
+        }
+        for (name, statistic) in &after.statistic {
+            assert_ne!(statistic, &before.statistic[name], "{}: {name}", case.name);
+        }
+    }
+}
+
+#[test]
+fn evaluation_sees_each_image_alone() {
+    let device = Device::flex();
+    for case in cases() {
+        let network = case.config.init(CLASSES, &device);
+        let both = images(&case, 2, &device);
+        let one = |index: usize| network.forward(both.clone().narrow(0, index, 1));
+        let apart = Tensor::cat(vec![one(0), one(1)], 0);
+        assert_close(case.name, network.forward(both.clone()), apart, 1e-5, 1e-5);
+    }
+}
+
+#[test]
+fn a_training_network_evaluates_like_its_inference_copy() {
+    let device = Device::flex().autodiff();
+    for case in cases() {
+        let network = case.config.init(CLASSES, &device);
+        network.forward(images(&case, 4, &device));
+        let inner = Device::flex();
+        let copy = network.valid().forward(images(&case, 2, &inner));
+        let frozen = network.freeze().forward(images(&case, 2, &device));
+        assert_close(case.name, frozen.inner(), copy, 1e-5, 1e-5);
+    }
+}
+
+#[test]
+fn a_record_gives_back_the_same_network() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for case in cases() {
+        let training = device.clone().autodiff();
+        let network = case.config.init(CLASSES, &training);
+        // Statistics that differ from a fresh network's, which a record must carry too.
+        network.forward(images(&case, 4, &training));
+        let network = network.valid();
+        let path = folder.path().join(case.name);
+        network.clone().into_record().save(&path).expect("saves");
+        let record = burn::module::ModuleRecord::load(&path).expect("loads");
+        let again = case.config.init(CLASSES, &device).load_record(record);
+        let images = images(&case, 2, &device);
+        assert_eq!(network.forward(images.clone()).values(), again.forward(images).values(), "{}", case.name);
+    }
+}
+
+#[test]
+fn the_names_of_all_tensors_stay() {
+    let device = Device::flex();
+    for case in cases() {
+        let keys = keys(&case.config.init(CLASSES, &device));
+        let list: Vec<_> = keys.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
+        insta::assert_snapshot!(format!("keys-{}", case.name), list.join("\n"));
+    }
+}
+
+#[test]
+fn counts_of_parameters_are_those_of_the_literature() {
+    let device = Device::flex();
+    let count = |config: NetworkConfig, classes: usize| match &config {
+        NetworkConfig::Resnet(config) => parameters(&config.init(classes, &device)),
+        NetworkConfig::Ir(config) => parameters(&config.init(classes, &device)),
+    };
+    let resnet = |config: ResNetConfig, classes| count(NetworkConfig::Resnet(config), classes);
+    let grey = |config| ResNetConfig { input_channels: 1, ..config };
+    assert_eq!(resnet(ResNetConfig::resnet18(), 1000), 11_689_512);
+    assert_eq!(resnet(ResNetConfig::resnet34(), 1000), 21_797_672);
+    assert_eq!(resnet(ResNetConfig::resnet50(), 1000), 25_557_032);
+    assert_eq!(resnet(grey(ResNetConfig::resnet50()), 7), 23_516_103);
+    assert_eq!(resnet(ResNetConfig::resnet18(), 7), 11_176_512 + 513 * 7);
+    assert_eq!(resnet(grey(ResNetConfig::resnet18()), 7), 11_170_240 + 513 * 7);
+
+    let ir = |config: IrConfig| count(NetworkConfig::Ir(config.with_classifier(false)), 0);
+    assert_eq!(ir(IrConfig::ir50()), 30_727_360);
+    assert_eq!(ir(IrConfig::ir50().with_face_head(FaceHead::default())), 43_574_976);
+    assert_eq!(ir(IrConfig::ir18()), 11_169_920);
+    assert_eq!(ir(IrConfig::ir50_three_stages()), 17_611_968);
+    assert_eq!(count(NetworkConfig::Ir(IrConfig::ir50()), 7), 30_727_360 + 513 * 7);
+}

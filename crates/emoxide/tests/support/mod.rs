@@ -1,0 +1,76 @@
+//! What the tests of networks share.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor};
+use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot};
+use emoxide::models::{Network, NetworkConfig};
+use emoxide::weights::{Head, import};
+use emoxide_testing::{Values, portable};
+
+/// Names and shapes as PyTorch has them.
+pub fn keys(network: &Network) -> BTreeMap<String, Vec<usize>> {
+    let tensors = network.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
+    tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor.shape.to_vec())).collect()
+}
+
+/// A network with the weights of `tools/reference/portable.py`, by way of a file.
+pub fn portable_network(config: &NetworkConfig, classes: usize, device: &Device) -> Network {
+    let keys = keys(&config.init(classes, device));
+    let values: BTreeMap<_, Vec<u8>> = keys
+        .iter()
+        .map(|(name, shape)| (name, portable::weight(name, shape).into_iter().flat_map(f32::to_le_bytes).collect()))
+        .collect();
+    let views = keys.iter().map(|(name, shape)| {
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), &values[name]);
+        (name, view.expect("as many bytes as the shape says"))
+    });
+    let file = tempfile::Builder::new().suffix(".safetensors").tempfile().expect("a temporary file");
+    fs_err::write(file.path(), safetensors::serialize(views, None).expect("serialises")).expect("writes");
+    import(file.path(), config, classes, None, Head::Keep, device).expect("imports")
+}
+
+/// Values by PyTorch's name and in PyTorch's layout: of the parameters' gradients, or of the running statistics.
+pub struct Gather<'a> {
+    path: Vec<String>,
+    linear: bool,
+    gradients: &'a Gradients,
+    pub gradient: BTreeMap<String, Option<Vec<f32>>>,
+    pub statistic: BTreeMap<String, Vec<f32>>,
+}
+
+impl<'a> Gather<'a> {
+    pub fn from(network: &Network, gradients: &'a Gradients) -> Self {
+        let empty = BTreeMap::new;
+        let mut gather = Self { path: vec![], linear: false, gradients, gradient: empty(), statistic: BTreeMap::new() };
+        network.visit(&mut gather);
+        gather
+    }
+}
+
+impl ModuleVisitor for Gather<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.path.push(name.to_owned());
+        }
+        self.linear = container == "Struct:Linear";
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.path.pop();
+        }
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self.path.join(".");
+        if name.contains("running_") {
+            self.statistic.insert(name, param.val().values());
+            return;
+        }
+        let gradient = param.val().grad(self.gradients);
+        let transposed = |gradient: Tensor<D>| if self.linear && D == 2 { gradient.swap_dims(0, 1) } else { gradient };
+        self.gradient.insert(name, gradient.map(transposed).map(Values::values));
+    }
+}

@@ -1,0 +1,87 @@
+"""Values that a test can compute again, bit for bit, so that fixtures need not hold weights.
+
+The twin in Rust is `emoxide_testing::portable`.
+"""
+
+import numpy as np
+import torch
+
+
+def uniform(name: str, count: int) -> np.ndarray:
+    """`count` float64 in [-1, 1): a 32-bit integer hash (the murmur3 finaliser) of the index, offset by FNV-1a of the name."""
+    seed = 2166136261
+    for byte in name.encode():
+        seed = (seed ^ byte) * 16777619 % 2**32
+    x = (np.arange(count, dtype=np.uint64) + seed) % 2**32
+    x = x * 0x9E3779B1 % 2**32
+    x ^= x >> 16
+    x = x * 0x85EBCA6B % 2**32
+    x ^= x >> 13
+    x = x * 0xC2B2AE35 % 2**32
+    x ^= x >> 16
+    return x.astype(np.float64) / 2**31 - 1.0
+
+
+def tensor(name: str, shape) -> torch.Tensor:
+    return torch.from_numpy(uniform(name, int(np.prod(shape)))).reshape(tuple(shape)).float()
+
+
+def weight(name: str, shape) -> torch.Tensor:
+    """A weight of the size that a trained network would have, told apart by the name and the number of axes."""
+    value = tensor(name, shape).double()
+    if name.endswith("running_var"):
+        value = 1.0 + 0.5 * value
+    elif name.endswith(("running_mean", "bias")):
+        value = 0.1 * value
+    elif len(shape) == 1:  # scales of norms, slopes
+        value = 0.75 + 0.25 * value
+    else:
+        fan_in = int(np.prod(shape[1:]))
+        value = value * (3.0 / fan_in) ** 0.5
+    return value.float()
+
+
+def fill(model: torch.nn.Module) -> None:
+    state = model.state_dict()
+    model.load_state_dict(
+        {name: old if name.endswith("num_batches_tracked") else weight(name, old.shape) for name, old in state.items()}
+    )
+
+
+def samples(value: torch.Tensor, count: int = 8) -> torch.Tensor:
+    """Evenly spaced values of a tensor, then its L2 norm."""
+    flat = value.detach().double().flatten()
+    index = [i * flat.numel() // count for i in range(count)] if flat.numel() > count else range(flat.numel())
+    return torch.cat([flat[list(index)], flat.norm()[None]]).float()
+
+
+def record(out: dict, case: str, model, images: torch.Tensor, seams) -> None:
+    """Evaluation at three depths; then one training step's logits, statistics and gradients. `seams(model, images)` returns
+    features, embedding and logits. The reference runs in double precision, so that its own rounding stays out."""
+    model = model.double()
+    model.eval()
+    with torch.no_grad():
+        features, embedding, logits = seams(model, images.double())
+    keep = features if features.numel() <= 8192 else samples(features, 4096)
+    out[f"{case}/features"], out[f"{case}/embedding"], out[f"{case}/logits"] = keep, embedding, logits
+    model.train()
+    _, _, logits = seams(model, images.double())
+    out[f"{case}/train"] = logits
+    (logits * tensor("cotangent", logits.shape).double()).sum().backward()
+    for name, value in model.named_parameters():
+        assert value.grad is not None, name
+        out[f"{case}/grad/{name}"] = samples(value.grad)
+    for name, value in model.named_buffers():
+        if not name.endswith("num_batches_tracked"):
+            out[f"{case}/stat/{name}"] = samples(value)
+
+
+def save(out: dict, topic: str) -> None:
+    import pathlib
+
+    from safetensors.torch import save_file
+
+    path = pathlib.Path(__file__).parents[2] / "crates/emoxide/tests/fixtures" / f"{topic}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.detach().float().contiguous() for name, value in out.items()}, path)
+    print(path.name, path.stat().st_size, "bytes")
