@@ -10,6 +10,7 @@ use emoxide::{device, zoo};
 use emoxide_train::data::{DataSpec, LabelRule, Split};
 use emoxide_train::evaluate::{Evaluation, Metrics};
 use emoxide_train::recipe::Part;
+use emoxide_train::report;
 use emoxide_train::train::{measure, protocol};
 
 use crate::{Finish, output, progress};
@@ -85,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         predictions.write(path)?;
     }
     if let Some(path) = &arguments.confusion {
-        confusion(&metrics, path)?;
+        confusion(&evaluation, path)?;
     }
     let mut sink = output::open(None)?;
     if arguments.json {
@@ -118,12 +119,14 @@ fn table(sink: &mut dyn Write, evaluation: &Evaluation) -> Result<()> {
     Ok(())
 }
 
-fn confusion(metrics: &Metrics, path: &std::path::Path) -> Result<()> {
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("svg") => emoxide_train::report::confusion_svg(metrics, path)?,
-        Some("png") => emoxide_train::report::confusion_png(metrics, path)?,
-        Some("csv") => emoxide_train::report::confusion_csv(metrics, path)?,
+fn confusion(evaluation: &Evaluation, path: &std::path::Path) -> Result<()> {
+    let (classes, counts) = (&evaluation.classes, &evaluation.confusion);
+    let title = format!("{} on {} {}", evaluation.model, evaluation.data, evaluation.split);
+    let bytes = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("svg") => report::confusion_svg(classes, counts, &title)?.into_bytes(),
+        Some("png") => report::confusion_png(classes, counts, &title)?,
+        Some("csv") => report::confusion_csv(classes, counts).into_bytes(),
         _ => bail!("--confusion {}: end the name in .svg, .png or .csv", path.display()),
-    }
-    Ok(())
+    };
+    Ok(fs_err::write(path, bytes)?)
 }

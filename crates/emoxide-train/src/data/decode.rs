@@ -1,6 +1,7 @@
 //! From a sample's source to pixels.
 
-use image::{Rgb, RgbImage};
+use emoxide::image::{Limits, RgbImage, decode};
+use image::Rgb;
 
 use super::{DataError, FER_SIDE, Source};
 
@@ -9,14 +10,10 @@ pub(super) fn load(source: &Source) -> Result<RgbImage, DataError> {
     match source {
         Source::File(path) => {
             let bytes = fs_err::read(path)?;
-            decode(&bytes).map_err(|source| DataError::Image { path: path.clone(), source })
+            decode(&bytes, &Limits::default()).map_err(|source| DataError::Image { path: path.clone(), source })
         }
         Source::Pixels48(grey) => from_grey(grey),
     }
-}
-
-fn decode(bytes: &[u8]) -> Result<RgbImage, image::ImageError> {
-    Ok(image::load_from_memory(bytes)?.into_rgb8())
 }
 
 fn from_grey(grey: &[u8]) -> Result<RgbImage, DataError> {

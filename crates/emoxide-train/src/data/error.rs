@@ -110,7 +110,7 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// What the decoder says.
-        source: image::ImageError,
+        source: emoxide::image::ImageError,
     },
     /// Grey values that are not 48x48.
     #[error("a picture in memory holds {0} values, not 48x48")]

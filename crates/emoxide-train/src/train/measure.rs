@@ -10,7 +10,7 @@ use crate::data::{DataError, DataSet, Layout};
 use crate::evaluate::{Metrics, Predictions};
 use crate::recipe::Part;
 use crate::report;
-use crate::run_dir::{RunDir, RunDirError};
+use crate::run_dir::RunDir;
 
 /// Pictures a forward pass.
 const BATCH: usize = 64;
@@ -59,7 +59,8 @@ pub(super) fn finish(
         let predictions = measure(&model, data, &mut |_| ())?;
         let metrics = Metrics::compute(&predictions)?;
         if index == 0 {
-            write_reports(run, &predictions, &metrics)?;
+            let title = format!("{} on {} {}", model.card().name, part.set, part.split);
+            write_reports(run, &predictions, &metrics, &title)?;
         }
         measured.push(Measured {
             data: part.set.to_string(),
@@ -86,12 +87,8 @@ pub fn protocol(part: &Part, model: &Model, classes: &Classes) -> String {
     format!("{rule}{} classes, {averaging}", classes.len())
 }
 
-fn write_reports(run: &RunDir, predictions: &Predictions, metrics: &Metrics) -> Result<(), TrainError> {
+fn write_reports(run: &RunDir, predictions: &Predictions, metrics: &Metrics, title: &str) -> Result<(), TrainError> {
     predictions.write(&run.path("predictions.csv"))?;
-    let drawn = || -> Result<(), std::io::Error> {
-        report::confusion_csv(metrics, &run.path("confusion.csv"))?;
-        report::confusion_svg(metrics, &run.path("confusion.svg"))?;
-        report::curves_svg(&run.path("metrics.csv"), &run.path("curves.svg"))
-    };
-    Ok(drawn().map_err(RunDirError::from)?)
+    report::write_confusion(&run.path(""), &predictions.classes, &metrics.confusion, title)?;
+    Ok(report::write_curves(&run.path("metrics.csv"), &run.path("curves.svg"))?)
 }

@@ -28,6 +28,7 @@ use crate::ema::{Ema, EmaConfig};
 use crate::evaluate::{Metrics, PredictionError, Predictions, fit_temperature};
 use crate::loss::ObjectiveError;
 use crate::optimiser::Optimiser;
+use crate::report::ReportError;
 use crate::recipe::{Part, Recipe, SelectOn};
 use crate::run_dir::{Environment, EpochRow, Progress, RunDir, RunDirError};
 use crate::sampler::{self, LastBatch};
@@ -91,6 +92,9 @@ pub enum TrainError {
     /// Predictions that make no sense, or cannot be written.
     #[error(transparent)]
     Prediction(#[from] PredictionError),
+    /// A report that cannot be drawn.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// No pictures to train on.
     #[error("the training split of `{0}` holds too few pictures for one batch")]
     Empty(Layout),
@@ -232,7 +236,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     }
     let chosen_by = splits.select.as_ref().map_or(0, |data| data.len());
     observer.started(splits.train.len(), chosen_by, state.network.num_params());
-    let mut events = EventWriter::open(&run.path("events"), state.progress.epochs).map_err(RunDirError::from)?;
+    let mut events = EventWriter::open(&run.path("events"), next_step(state.progress.epochs))?;
 
     for epoch in state.progress.epochs + 1..=recipe.schedule.epochs {
         let begun = Instant::now();
@@ -266,7 +270,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         state.progress.rows.push(row.clone());
         state.save(&run)?;
         run.write_metrics(&state.progress.rows)?;
-        events.row(&row).map_err(RunDirError::from)?;
+        write_event(&mut events, &row)?;
         observer.row(&row, better);
     }
     measure::finish(job, &run, &splits.test, &splits.select_name(recipe)).map(Outcome::Done)
@@ -365,6 +369,22 @@ fn train_epoch(
             seconds: 0.0,
         }))
     })
+}
+
+/// Step of the event after `epochs` epochs; 0 starts a new file.
+fn next_step(epochs: usize) -> u64 {
+    if epochs == 0 { 0 } else { epochs as u64 + 1 }
+}
+
+fn write_event(events: &mut EventWriter, row: &EpochRow) -> Result<(), TrainError> {
+    let mut values = vec![("train/loss", row.train_loss), ("train/accuracy", row.train_accuracy), ("rate", row.rate)];
+    let select = [
+        ("select/loss", row.select_loss),
+        ("select/accuracy", row.select_accuracy),
+        ("select/mean_class_accuracy", row.select_mean_class_accuracy),
+    ];
+    values.extend(select.into_iter().filter_map(|(tag, value)| Some((tag, value?))));
+    Ok(events.scalars(row.epoch as u64, &values)?)
 }
 
 fn card(job: &Job, splits: &Splits, epoch: usize) -> Card {

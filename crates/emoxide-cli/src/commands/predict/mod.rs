@@ -166,7 +166,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
 }
 
 fn read(input: &Input, limits: &Limits) -> Result<RgbImage, String> {
-    let bytes = input.read(limits.bytes)?;
+    let bytes = input.read(limits.max_bytes)?;
     decode(&bytes, limits).map_err(|error| error.to_string())
 }
 

@@ -1,0 +1,35 @@
+//! The program as its users meet it: arguments in, exit code, standard output and standard error out.
+
+mod bad_inputs;
+mod predict;
+mod train;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program with its arguments.
+fn emoxide(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emoxide"));
+    command.args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    emoxide(arguments).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn photo(name: &str) -> String {
+    root().join("assets/photos").join(name).display().to_string()
+}
