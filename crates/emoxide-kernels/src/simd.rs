@@ -1,0 +1,174 @@
+//! The few vector operations that the kernels need, per instruction set.
+//!
+//! A [`Kernel`] is written once, generic over [`Simd`]; [`dispatch`] instantiates it inside a function that has the
+//! instruction set enabled. Everything below that function is `#[inline(always)]`, otherwise the intrinsics would
+//! become calls.
+
+use crate::level::Level;
+
+/// One instruction set.
+///
+/// # Safety contract of all methods
+/// They may only run on a processor with the instruction set, and pointers must be valid for [`Simd::LANES`] floats.
+pub(crate) trait Simd: Copy {
+    /// Floats per vector.
+    const LANES: usize;
+    /// A vector register.
+    type Vector: Copy;
+
+    /// All lanes `value`.
+    unsafe fn splat(value: f32) -> Self::Vector;
+    /// Reads a vector; no alignment needed.
+    unsafe fn load(from: *const f32) -> Self::Vector;
+    /// Writes a vector; no alignment needed.
+    unsafe fn store(to: *mut f32, vector: Self::Vector);
+    /// `a * b + c`.
+    unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+}
+
+/// A computation with one generic body for all instruction sets.
+pub(crate) trait Kernel {
+    /// Runs with register tiles chosen for the instruction set.
+    ///
+    /// `M` x `N` (broadcasts x vectors) is the forward tile, `P` x 2 the tile of the weight gradient.
+    ///
+    /// # Safety
+    /// The processor has the instruction set `S`, and the arguments inside `self` were checked by its constructor.
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self);
+}
+
+/// Lanes of a vector and rows of the forward tile: what the layouts of the packed operands depend on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Floats per vector.
+    pub(crate) lanes: usize,
+    /// Output channels that are computed together.
+    pub(crate) block: usize,
+}
+
+/// Layout parameters of a level; they agree with [`dispatch`].
+pub(crate) fn shape(level: Level) -> Shape {
+    match level {
+        Level::Portable => Shape { lanes: Portable::LANES, block: 4 },
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => Shape { lanes: Avx2::LANES, block: 4 },
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => Shape { lanes: Avx512::LANES, block: 8 },
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx2 | Level::Avx512 => unreachable!("levels are checked for availability before they are used"),
+    }
+}
+
+/// Runs the kernel with the level's instructions.
+///
+/// # Safety
+/// The level is available (`Level::is_available`) and the kernel's arguments are valid for [`Kernel::run`].
+pub(crate) unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) {
+    match level {
+        // SAFETY: the caller vouches for the kernel's arguments; these are baseline instructions.
+        Level::Portable => unsafe { kernel.run::<Portable, 4, 2, 4>() },
+        // SAFETY: the caller vouches for level and arguments.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { avx2(kernel) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { avx512(kernel) },
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx2 | Level::Avx512 => unreachable!("levels are checked for availability before they are used"),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<K: Kernel>(kernel: K) {
+    // SAFETY: the features are enabled here; the caller vouches for the arguments. 16 registers.
+    unsafe { kernel.run::<Avx2, 4, 3, 6>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512<K: Kernel>(kernel: K) {
+    // SAFETY: the feature is enabled here; the caller vouches for the arguments. 32 registers.
+    unsafe { kernel.run::<Avx512, 8, 3, 12>() }
+}
+
+/// Plain arrays, left to the compiler's vectoriser.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+impl Simd for Portable {
+    const LANES: usize = 4;
+    type Vector = [f32; 4];
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self::Vector {
+        [value; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Vector {
+        // SAFETY: valid for `LANES` floats by the trait's contract.
+        unsafe { from.cast::<[f32; 4]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, vector: Self::Vector) {
+        // SAFETY: valid for `LANES` floats by the trait's contract.
+        unsafe { to.cast::<[f32; 4]>().write_unaligned(vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // Without a fused instruction in the baseline, `f32::mul_add` is a slow library call.
+        const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+        let mut out = c;
+        for lane in 0..4 {
+            out[lane] = if FUSED { a[lane].mul_add(b[lane], c[lane]) } else { a[lane] * b[lane] + c[lane] };
+        }
+        out
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_level {
+    ($name:ident, $lanes:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident) => {
+        #[doc = concat!("Vectors of ", stringify!($lanes), " floats.")]
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name;
+
+        // SAFETY of the blocks: the trait's contract gives the instruction set and the valid pointers.
+        impl Simd for $name {
+            const LANES: usize = $lanes;
+            type Vector = $vector;
+
+            #[inline(always)]
+            unsafe fn splat(value: f32) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$splat(value) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$load(from) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(to: *mut f32, vector: Self::Vector) {
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$store(to, vector) }
+            }
+
+            #[inline(always)]
+            unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$mul_add(a, b, c) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+x86_level!(Avx2, 8, std::arch::x86_64::__m256, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps);
+#[cfg(target_arch = "x86_64")]
+x86_level!(Avx512, 16, std::arch::x86_64::__m512, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps);
