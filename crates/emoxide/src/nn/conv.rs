@@ -75,6 +75,6 @@ impl Conv2d {
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
         // The one place where every network of the crate reaches its convolution.
-        burn::tensor::module::conv2d(input, self.weight.val(), self.bias.as_ref().map(Param::val), options)
+        emoxide_kernels::conv2d(input, self.weight.val(), self.bias.as_ref().map(Param::val), options)
     }
 }
