@@ -1,7 +1,7 @@
 """Writes the metric fixtures of `emoxide-train`: scikit-learn's figures on made-up predictions.
 
 Cases hold absent classes, ties, a class that is only ever predicted, and a single image.
-Versions: scikit-learn 1.9.1, numpy 2.4.6, scipy. Run from the repository root: python tools/reference/metrics.py
+Versions: scikit-learn 1.9.1, numpy 2.4.6, scipy 1.17.1. Run from the repository root: python tools/reference/metrics.py
 """
 
 import json

@@ -60,7 +60,7 @@ enum Content<'a> {
     Scalars(&'a [(&'a str, f64)]),
 }
 
-/// `tensorflow.Event`: wall_time = 1, step = 2, file_version = 3, summary = 5.
+/// `tensorflow.Event`; its fields: 1 wall time, 2 step, 3 file version, 5 summary.
 fn event(step: u64, content: &Content<'_>) -> Vec<u8> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
     let mut bytes = vec![1 << 3 | 1];
@@ -72,7 +72,7 @@ fn event(step: u64, content: &Content<'_>) -> Vec<u8> {
         Content::Scalars(values) => {
             let mut summary = Vec::new();
             for (tag, number) in *values {
-                // `Summary.Value`: tag = 1, simple_value = 2.
+                // `Summary.Value`; its fields: 1 tag, 2 simple value.
                 let mut value = Vec::new();
                 field(&mut value, 1, tag.as_bytes());
                 value.push(2 << 3 | 5);

@@ -39,7 +39,12 @@ fn cross_entropy_and_its_gradient_agree_with_pytorch() {
         let logits = tensor(&fixture.logits).require_grad();
         let value = loss.forward(logits.clone(), tensor(&case.targets));
         let found = value.clone().into_scalar::<f32>();
-        assert!((found - case.loss).abs() < 2e-6 * case.loss.abs().max(1.0), "{}: {found} for {}", case.name, case.loss);
+        assert!(
+            (found - case.loss).abs() < 2e-6 * case.loss.abs().max(1.0),
+            "{}: {found} for {}",
+            case.name,
+            case.loss
+        );
         largest = largest.max((found - case.loss).abs());
 
         let gradient = logits.grad(&value.backward()).unwrap();
@@ -84,7 +89,8 @@ fn weights_are_resolved_by_name_and_by_frequency() {
 #[test]
 fn recipes_reject_what_they_do_not_know() {
     let good: ObjectiveConfig =
-        toml::from_str("kind = 'cross-entropy'\nlabel_smoothing = 0.1\nclass_weights.kind = 'inverse-frequency'").unwrap();
+        toml::from_str("kind = 'cross-entropy'\nlabel_smoothing = 0.1\nclass_weights.kind = 'inverse-frequency'")
+            .unwrap();
     let expected = ObjectiveConfig::CrossEntropy {
         label_smoothing: 0.1,
         class_weights: ClassWeights::InverseFrequency,

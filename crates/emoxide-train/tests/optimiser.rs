@@ -35,7 +35,7 @@ fn device() -> Device {
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.try_into_vec_as::<f32>().unwrap()
+    tensor.try_into_vec_as::<f32>().expect("floats")
 }
 
 fn matrix(values: &[f32], rows: usize, cols: usize) -> Tensor<2> {
@@ -116,7 +116,12 @@ fn batch(step: usize) -> Tensor<2> {
     matrix(&numbers, 6, 4)
 }
 
-fn train(network: Network, optimiser: &mut Optimiser, mut ema: Ema<Network>, steps: std::ops::Range<usize>) -> (Network, Ema<Network>) {
+fn train(
+    network: Network,
+    optimiser: &mut Optimiser,
+    mut ema: Ema<Network>,
+    steps: std::ops::Range<usize>,
+) -> (Network, Ema<Network>) {
     let mut network = network;
     for step in steps {
         let loss = network.forward(batch(step)).square().mean();
@@ -210,10 +215,14 @@ fn states_of_others_are_refused() {
     let tensors = snapshot::tensors_of(&Network::new());
     let mut fewer = tensors.clone();
     fewer.remove("second.bias");
-    assert!(matches!(snapshot::restore(Network::new(), fewer), Err(StateError::Missing { name }) if name == "second.bias"));
+    assert!(
+        matches!(snapshot::restore(Network::new(), fewer), Err(StateError::Missing { name }) if name == "second.bias")
+    );
     let mut more = tensors.clone();
     more.insert("third.bias".into(), TensorData::from([1.0_f32]));
-    assert!(matches!(snapshot::restore(Network::new(), more), Err(StateError::Unused { name }) if name == "third.bias"));
+    assert!(
+        matches!(snapshot::restore(Network::new(), more), Err(StateError::Unused { name }) if name == "third.bias")
+    );
     let mut bent = tensors;
     bent.insert("first.bias".into(), TensorData::from([1.0_f32]));
     assert!(matches!(snapshot::restore(Network::new(), bent), Err(StateError::Shape { .. })));

@@ -1,5 +1,6 @@
 //! Confusion matrices and curves. The pictures stay in `target/tmp` for whoever wants to look at them.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use emoxide::labels::Classes;
@@ -8,14 +9,14 @@ use emoxide_train::tensorboard::EventWriter;
 
 fn folder(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs_err::create_dir_all(&folder).unwrap();
+    fs_err::create_dir_all(&folder).expect("target/tmp can be written");
     folder
 }
 
 fn eight() -> (Classes, Vec<Vec<usize>>) {
     let classes =
         Classes::from_names(["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"])
-            .unwrap();
+            .expect("eight classes");
     let confusion = vec![
         vec![1090, 22, 17, 89, 22, 0, 2, 4],
         vec![26, 880, 12, 6, 4, 0, 0, 1],
@@ -55,9 +56,8 @@ fn the_confusion_matrix_becomes_a_table_and_two_pictures() {
     assert!(red(155, 109) < 60, "{}", red(155, 109));
     assert!(red(155, 104 + 7 * 92 + 5) > 240);
     // Dark ink on light ground in the axis, light ink on dark ground in the cell.
-    let has = |left: u32, top: u32, test: fn(u8) -> bool| {
-        (left..left + 70).any(|x| (top..top + 40).any(|y| test(red(x, y))))
-    };
+    let has =
+        |left: u32, top: u32, test: fn(u8) -> bool| (left..left + 70).any(|x| (top..top + 40).any(|y| test(red(x, y))));
     assert!(has(160, 76, |red| red < 60) && has(161, 130, |red| red > 230));
     println!("look at {}", folder.display());
 }
@@ -78,13 +78,15 @@ fn curves_are_drawn_from_the_metrics_table() {
     for epoch in 1..=14 {
         let t = f64::from(epoch);
         let valid = if epoch == 3 { String::new() } else { format!("{:.4}", 0.5 + 1.2 / t) };
-        table += &format!(
-            "{epoch},{:.4},{valid},{:.4},{:.4},{:.6},41\n",
+        writeln!(
+            table,
+            "{epoch},{:.4},{valid},{:.4},{:.4},{:.6},41",
             0.3 + 1.5 / t,
             0.9 - 0.6 / t,
             0.85 - 0.5 / t,
             0.01 * (1.0 + (t * 0.22).cos())
-        );
+        )
+        .unwrap();
     }
     fs_err::write(&path, &table).unwrap();
     write_curves(&path, &folder.join("curves.svg")).unwrap();
@@ -110,9 +112,7 @@ fn events_are_written_where_tensorboard_looks() {
     let folder = folder("events");
     let mut writer = EventWriter::open(&folder, 0).unwrap();
     for step in 0..20_u32 {
-        writer
-            .scalars(u64::from(step) * 100, &[("loss/train", 1.0 / f64::from(step + 1)), ("rate", 0.01)])
-            .unwrap();
+        writer.scalars(u64::from(step) * 100, &[("loss/train", 1.0 / f64::from(step + 1)), ("rate", 0.01)]).unwrap();
     }
     let name = writer.path().file_name().unwrap().to_string_lossy().into_owned();
     assert!(name.contains("tfevents"));

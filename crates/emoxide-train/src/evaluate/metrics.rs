@@ -120,7 +120,11 @@ fn averages(per_class: &[ClassMetrics], weight: impl Fn(usize) -> f64) -> Averag
     let mean = |figure: fn(&ClassMetrics) -> f64| {
         per_class.iter().enumerate().map(|(class, metrics)| weight(class) * figure(metrics)).sum::<f64>() / total
     };
-    Averages { precision: mean(|class| class.precision), recall: mean(|class| class.recall), f1: mean(|class| class.f1) }
+    Averages {
+        precision: mean(|class| class.precision),
+        recall: mean(|class| class.recall),
+        f1: mean(|class| class.f1),
+    }
 }
 
 /// One-vs-rest area under the curve, mean over classes.
@@ -135,7 +139,7 @@ fn auc(predictions: &Predictions, class: usize) -> Option<f64> {
         .probabilities
         .iter()
         .zip(&predictions.labels)
-        .map(|(values, label)| (values[class], *label == class))
+        .map(|(values, label)| (values[class] + 0.0, *label == class)) // -0 becomes 0, which it equals
         .collect();
     let positives = scores.iter().filter(|(_, positive)| *positive).count();
     let negatives = scores.len() - positives;
@@ -143,10 +147,9 @@ fn auc(predictions: &Predictions, class: usize) -> Option<f64> {
         return None;
     }
     scores.sort_by(|(left, _), (right, _)| left.total_cmp(right));
-    // Twice the number of pairs in the right order: whole numbers, so that no rounding creeps in. `==` and not the
-    // total order decides what is equal: 0 and -0 are.
+    // Twice the number of pairs in the right order: whole numbers, so that no rounding creeps in.
     let (mut below, mut doubled) = (0_u64, 0_u64);
-    for group in scores.chunk_by(|(left, _), (right, _)| left == right) {
+    for group in scores.chunk_by(|(left, _), (right, _)| left.total_cmp(right).is_eq()) {
         let positive = group.iter().filter(|(_, positive)| *positive).count() as u64;
         let negative = group.len() as u64 - positive;
         doubled += positive * (2 * below + negative);
@@ -180,9 +183,8 @@ fn mean_nll(predictions: &Predictions) -> f64 {
 fn bootstrap(correct: &[bool]) -> [f64; 2] {
     let n = u32::try_from(correct.len()).expect("fewer than 2^32 images");
     let mut random = ChaCha8Rng::seed_from_u64(0);
-    let mut hits: Vec<u32> = (0..DRAWS)
-        .map(|_| (0..n).map(|_| u32::from(correct[random.random_range(0..n) as usize])).sum())
-        .collect();
+    let mut hits: Vec<u32> =
+        (0..DRAWS).map(|_| (0..n).map(|_| u32::from(correct[random.random_range(0..n) as usize])).sum()).collect();
     hits.sort_unstable();
     [2.5, 97.5].map(|percent| {
         let position = percent / 100.0 * (DRAWS - 1) as f64;

@@ -79,7 +79,9 @@ pub enum PredictionError {
         rows: usize,
     },
     /// A row that does not fit the classes.
-    #[error("`{file}` (row {row}) has label {label} and {found} probabilities for {classes} classes, or one not finite")]
+    #[error(
+        "`{file}` (row {row}) has label {label} and {found} probabilities for {classes} classes, or one not finite"
+    )]
     Row {
         /// Index of the row.
         row: usize,
@@ -138,7 +140,7 @@ impl Predictions {
             let leading = [file.clone(), names[*label].to_owned(), names[argmax(values)].to_owned()];
             writer.write_record(leading.into_iter().chain(values.iter().map(f32::to_string))).map_err(table)?;
         }
-        let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+        let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
         Ok(snapshot::write(path, &bytes)?)
     }
 

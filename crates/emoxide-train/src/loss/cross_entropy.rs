@@ -28,6 +28,9 @@ impl CrossEntropy {
     }
 
     /// The loss `[1]` of logits `[batch, classes]` against target distributions `[batch, classes]`.
+    ///
+    /// # Panics
+    /// Where the two do not have the same shape.
     pub fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         let [batch, classes] = logits.dims();
         assert_eq!(targets.dims(), [batch, classes], "targets have the shape of the logits");

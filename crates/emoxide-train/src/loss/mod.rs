@@ -83,6 +83,9 @@ pub enum ObjectiveError {
 
 impl ClassWeights {
     /// The weights in the order of `classes`, given how many training images each class has; `None` counts all alike.
+    ///
+    /// # Panics
+    /// Where inverse frequencies are asked for and `counts` does not have one entry per class.
     pub fn resolve(&self, classes: &Classes, counts: &[usize]) -> Result<Option<Vec<f32>>, ObjectiveError> {
         match self {
             Self::None => Ok(None),
@@ -116,7 +119,12 @@ impl ObjectiveConfig {
                     return Err(ObjectiveError::BadSmoothing(*label_smoothing));
                 }
                 let weights = class_weights.resolve(classes, counts)?;
-                Ok(Objective::CrossEntropy(CrossEntropy::new(*label_smoothing, weights.as_deref(), *soft_labels, device)))
+                Ok(Objective::CrossEntropy(CrossEntropy::new(
+                    *label_smoothing,
+                    weights.as_deref(),
+                    *soft_labels,
+                    device,
+                )))
             }
         }
     }

@@ -138,7 +138,12 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         self.area.draw_text(text, &style, (self.scale * x, self.scale * y)).map_err(draw_error)
     }
 
-    fn rectangle(&self, (left, top): (i32, i32), (right, bottom): (i32, i32), fill: RGBColor) -> Result<(), ReportError> {
+    fn rectangle(
+        &self,
+        (left, top): (i32, i32),
+        (right, bottom): (i32, i32),
+        fill: RGBColor,
+    ) -> Result<(), ReportError> {
         let corners = [(left, top), (right, bottom)].map(|(x, y)| (self.scale * x, self.scale * y));
         self.area.draw(&Rectangle::new(corners, fill.filled())).map_err(draw_error)
     }

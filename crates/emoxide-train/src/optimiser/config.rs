@@ -1,0 +1,179 @@
+//! Settings of the optimisers, with PyTorch's defaults.
+
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{Adam as AdamRule, AdamConfig, AdamW as AdamwRule, AdamWConfig, Sgd as SgdRule, SgdConfig};
+use serde::{Deserialize, Serialize};
+
+use super::{Optimiser, Pair, Rules};
+
+/// The optimiser of a recipe: `[optimiser] kind = "adamw"`, then the keys of the struct.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum OptimiserConfig {
+    /// Stochastic gradient descent with momentum.
+    Sgd(Sgd),
+    /// Adam; weight decay is added to the gradient.
+    Adam(Adam),
+    /// `AdamW`; weight decay is decoupled from the gradient.
+    Adamw(Adamw),
+}
+
+/// Settings of stochastic gradient descent; the defaults are those of `torch.optim.SGD`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sgd {
+    /// Learning rate before the schedule.
+    pub rate: f64,
+    /// Share of the last step in the next; 0 keeps no state.
+    pub momentum: f64,
+    /// Share of the gradient that momentum leaves out, from the second step on.
+    pub dampening: f64,
+    /// Looks ahead along the momentum.
+    pub nesterov: bool,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f64,
+    /// Spares vectors, that is biases and norm scales, from weight decay.
+    pub no_decay_on_norm_and_bias: bool,
+    /// Largest Euclidean norm of all gradients together.
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for Sgd {
+    fn default() -> Self {
+        Self {
+            rate: 1e-3,
+            momentum: 0.0,
+            dampening: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            no_decay_on_norm_and_bias: false,
+            clip_norm: None,
+        }
+    }
+}
+
+/// Settings of Adam; the defaults are those of `torch.optim.Adam`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adam {
+    /// Learning rate before the schedule.
+    pub rate: f64,
+    /// Decay of the first and the second moment.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f64,
+    /// Spares vectors, that is biases and norm scales, from weight decay.
+    pub no_decay_on_norm_and_bias: bool,
+    /// Largest Euclidean norm of all gradients together.
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self {
+            rate: 1e-3,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+            no_decay_on_norm_and_bias: false,
+            clip_norm: None,
+        }
+    }
+}
+
+/// Settings of `AdamW`; the defaults are those of `torch.optim.AdamW`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adamw {
+    /// Learning rate before the schedule.
+    pub rate: f64,
+    /// Decay of the first and the second moment.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Share of a weight, times the rate, that each step takes away.
+    pub weight_decay: f64,
+    /// Spares vectors, that is biases and norm scales, from weight decay.
+    pub no_decay_on_norm_and_bias: bool,
+    /// Largest Euclidean norm of all gradients together.
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for Adamw {
+    fn default() -> Self {
+        Self {
+            rate: 1e-3,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 1e-2,
+            no_decay_on_norm_and_bias: false,
+            clip_norm: None,
+        }
+    }
+}
+
+impl OptimiserConfig {
+    /// Learning rate before the schedule.
+    pub fn rate(&self) -> f64 {
+        match self {
+            Self::Sgd(sgd) => sgd.rate,
+            Self::Adam(adam) => adam.rate,
+            Self::Adamw(adamw) => adamw.rate,
+        }
+    }
+
+    /// An optimiser without state.
+    pub fn init(&self) -> Optimiser {
+        let (rules, clip_norm) = match self {
+            Self::Sgd(sgd) => {
+                (Rules::Sgd(Pair::new(sgd.no_decay_on_norm_and_bias, |decay| sgd.rule(decay))), sgd.clip_norm)
+            }
+            Self::Adam(adam) => {
+                (Rules::Adam(Pair::new(adam.no_decay_on_norm_and_bias, |decay| adam.rule(decay))), adam.clip_norm)
+            }
+            Self::Adamw(adamw) => {
+                (Rules::Adamw(Pair::new(adamw.no_decay_on_norm_and_bias, |decay| adamw.rule(decay))), adamw.clip_norm)
+            }
+        };
+        Optimiser::new(rules, clip_norm)
+    }
+}
+
+impl Sgd {
+    fn rule(&self, decay: bool) -> SgdRule {
+        let decay = (decay && self.weight_decay != 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
+        let momentum = (self.momentum != 0.0).then(|| {
+            MomentumConfig::new()
+                .with_momentum(self.momentum)
+                .with_dampening(self.dampening)
+                .with_nesterov(self.nesterov)
+        });
+        SgdConfig::new().with_weight_decay(decay).with_momentum(momentum).build()
+    }
+}
+
+impl Adam {
+    fn rule(&self, decay: bool) -> AdamRule {
+        let decay = (decay && self.weight_decay != 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
+        AdamConfig::new()
+            .with_beta_1(self.betas[0] as f32)
+            .with_beta_2(self.betas[1] as f32)
+            .with_epsilon(self.eps as f32)
+            .with_weight_decay(decay)
+            .build()
+    }
+}
+
+impl Adamw {
+    fn rule(&self, decay: bool) -> AdamwRule {
+        AdamWConfig::new()
+            .with_beta_1(self.betas[0] as f32)
+            .with_beta_2(self.betas[1] as f32)
+            .with_epsilon(self.eps as f32)
+            .with_weight_decay(if decay { self.weight_decay as f32 } else { 0.0 })
+            .build()
+    }
+}
