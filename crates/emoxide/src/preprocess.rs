@@ -155,21 +155,26 @@ fn luma(pixel: &[u8]) -> u8 {
     ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
 }
 
-/// How a face is cut out of a photograph before it is preprocessed.
+/// How a face is cut out of its photograph. It belongs to the weights: a network wants faces placed as in its training.
+/// `face` does the cutting.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Alignment {
-    /// The least-squares similarity that takes the five landmarks to a template.
+    /// The similarity that brings the five landmarks closest to a template (least squares), bilinear, black outside the
+    /// image, averaging where it shrinks twice or more. Without usable landmarks the box is cut as by
+    /// `SquareBox { margin: 0 }`.
     FivePoint {
-        /// Left eye, right eye, nose tip, left and right mouth corner, in units of the crop's sides.
+        /// Target positions of left eye, right eye, nose tip, left and right mouth corner in units of the crop's width
+        /// and height: pixel index divided by side.
         template: [[f32; 2]; 5],
     },
-    /// The detector's box made square about its centre and enlarged.
+    /// The box made square about its middle (the longer side counts), enlarged, cut at whole pixels with black outside
+    /// the image, resized as Pillow's antialiased bilinear does.
     SquareBox {
-        /// Added on every side, in units of the box's longer side.
+        /// Each edge moves outwards by this share of the side: 0.1 makes the square 1.2 times as wide.
         margin: f32,
     },
-    /// The whole picture is the face.
+    /// The whole image, resized as Pillow's antialiased bilinear does; width and height scale on their own.
     None,
 }
 

@@ -6,10 +6,9 @@ use std::thread::JoinHandle;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::face::{Detection, Detector, crop};
+use crate::face::{Detection, Detector};
 use crate::image::{ImageError, Limits, RgbImage, decode};
 use crate::labels::{Classes, Expression};
-use crate::preprocess::Alignment;
 use crate::zoo::Model;
 
 /// Faces classified in one forward pass at most.
@@ -138,21 +137,14 @@ impl Recognizer {
     pub fn crops(&self, images: &[RgbImage]) -> Vec<Crop> {
         let card = self.model.card();
         let (width, height) = (card.preprocess.width, card.preprocess.height);
-        let Some(found) = self.detector.detect(images) else {
-            let whole = |(picture, image): (usize, &RgbImage)| Crop {
-                picture,
-                detection: None,
-                image: crop(&Alignment::None, image, None, width, height),
-            };
-            return images.iter().enumerate().map(whole).collect();
-        };
         let mut crops = Vec::new();
-        for (picture, (image, mut detections)) in images.iter().zip(found).enumerate() {
-            detections.sort_by(|a, b| b.bbox.area().total_cmp(&a.bbox.area()));
-            crops.extend(detections.into_iter().map(|detection| Crop {
+        for (picture, (image, mut found)) in images.iter().zip(self.detector.detect(images)).enumerate() {
+            let area = |detection: &Option<Detection>| detection.map_or(0.0, |detection| detection.bbox.area());
+            found.sort_by(|a, b| area(b).total_cmp(&area(a)));
+            crops.extend(found.into_iter().map(|detection| Crop {
                 picture,
-                image: crop(&card.alignment, image, Some(&detection), width, height),
-                detection: Some(detection),
+                image: card.alignment.crop(image, detection.as_ref(), width, height),
+                detection,
             }));
         }
         crops

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use emoxide::face::Detector;
+use emoxide::face::{Detector, DetectorConfig, MtcnnConfig};
 use emoxide::image::{Limits, RgbImage, decode};
 use emoxide::recognizer::{Crop, Options, Prediction, Recognizer};
 use emoxide::{device, zoo};
@@ -85,9 +85,6 @@ impl Arguments {
         if !(0.0..=1.0).contains(&self.min_confidence) {
             bail!("--min-confidence {}: a probability lies between 0 and 1", self.min_confidence);
         }
-        if !(self.min_face >= 12.0 && self.min_face.is_finite()) {
-            bail!("--min-face {}: the detector's smallest face is 12 pixels", self.min_face);
-        }
         let device = device::open(&self.device)?;
         let model = zoo::open(&self.model, &device).with_context(|| format!("--model {}", self.model))?;
         let classes = self.classes.as_deref().map(super::classes).transpose()?;
@@ -95,9 +92,10 @@ impl Arguments {
             bail!("--classes: the model does not know {missing}; it knows {}", model.classes());
         }
         let detector = match self.detector {
-            DetectorName::Mtcnn => Detector::embedded(self.min_face, &device)?,
-            DetectorName::None => Detector::None,
+            DetectorName::Mtcnn => DetectorConfig::Mtcnn(MtcnnConfig { min_face: self.min_face, ..MtcnnConfig::default() }),
+            DetectorName::None => DetectorConfig::WholeImage,
         };
+        let detector = Detector::new(&detector, &device)?;
         Ok(Recognizer::new(detector, model, Options { min_confidence: self.min_confidence, classes }))
     }
 }
