@@ -1,1 +1,17 @@
-//! Skeleton.
+//! Host images: decoding with limits, resizing like Pillow and like OpenCV, warping by a similarity.
+//!
+//! Every image is 8-bit RGB, row by row from the top left. A position names a pixel by the index of its centre: `(0, 0)`
+//! is the middle of the top left pixel.
+
+mod area;
+mod decode;
+mod error;
+mod resize;
+mod warp;
+
+pub(crate) use area::{Window, area_rows};
+pub use decode::{Limits, decode};
+pub use error::ImageError;
+pub use image::RgbImage;
+pub use resize::{Filter, resize};
+pub use warp::{warp, warp_antialiased};
