@@ -118,6 +118,9 @@ pub enum DataError {
     /// The share to hold out leaves nothing on one side.
     #[error("{0} is not a share to hold out: it must lie between 0 and 1, both excluded")]
     Fraction(f64),
+    /// A folder to write to that is not empty.
+    #[error("{path} is not empty: name a new folder", path = .0.display())]
+    NotEmpty(PathBuf),
     /// The classes do not fit.
     #[error(transparent)]
     Label(#[from] LabelError),

@@ -14,6 +14,7 @@ mod manifest;
 mod published;
 mod rafdb;
 mod spec;
+pub mod synth;
 mod table;
 mod votes;
 

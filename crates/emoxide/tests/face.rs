@@ -1,0 +1,328 @@
+//! MTCNN against facenet-pytorch, and how detections become crops.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData, Tolerance};
+use emoxide::face::mtcnn::{self, FaceOrder, MtcnnNetworks};
+use emoxide::face::{Alignment, Detection, Detector, DetectorConfig, FER2013_TEMPLATE, Mtcnn, MtcnnConfig, MtcnnError};
+use emoxide::geometry::{ARCFACE_112, BoundingBox, Landmarks, Similarity};
+use emoxide::image::{Filter, Limits, RgbImage, decode, resize};
+use image::Rgb;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    fs_err::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/face").join(name)).unwrap()
+}
+
+fn photo(name: &str) -> RgbImage {
+    decode(&fs_err::read(root().join("assets/photos").join(name)).unwrap(), &Limits::default()).unwrap()
+}
+
+fn detector() -> Mtcnn {
+    Mtcnn::load(mtcnn::WEIGHTS, &Device::flex()).unwrap()
+}
+
+#[derive(Deserialize)]
+struct Face {
+    r#box: [f32; 4],
+    score: f32,
+    landmarks: [[f32; 2]; 5],
+}
+
+/// Photo -> preset -> faces.
+type Reference = BTreeMap<String, BTreeMap<String, Vec<Face>>>;
+
+fn presets() -> [(&'static str, MtcnnConfig); 2] {
+    [("facenet-pytorch", MtcnnConfig::facenet_pytorch()), ("face-evolve", MtcnnConfig::face_evolve())]
+}
+
+/// Largest differences of boxes and landmarks in pixels and of scores.
+#[derive(Default, Debug)]
+struct Largest {
+    edge: f32,
+    point: f32,
+    score: f32,
+}
+
+impl Largest {
+    fn add(&mut self, face: &Detection, expected: &Face) {
+        let BoundingBox { left, top, right, bottom } = face.bbox;
+        for (one, other) in [left, top, right, bottom].iter().zip(expected.r#box) {
+            self.edge = self.edge.max((one - other).abs());
+        }
+        for (one, other) in face.landmarks.0.as_flattened().iter().zip(expected.landmarks.as_flattened()) {
+            self.point = self.point.max((one - other).abs());
+        }
+        self.score = self.score.max((face.score - expected.score).abs());
+    }
+}
+
+fn compare(folder: &Path, reference: &Reference) {
+    let mut overall = Largest::default();
+    let mut faces = 0;
+    for (preset, config) in presets() {
+        let detector = detector().with_config(config).unwrap();
+        for (name, expected) in reference {
+            let expected = &expected[preset];
+            let image = decode(&fs_err::read(folder.join(name)).unwrap(), &Limits::default()).unwrap();
+            let started = Instant::now();
+            let found = detector.detect(std::slice::from_ref(&image)).remove(0);
+            let elapsed = started.elapsed();
+            assert_eq!(found.len(), expected.len(), "{name}, {preset}: {found:?}");
+            let mut largest = Largest::default();
+            for expected in expected {
+                // The order may differ where scores or sizes are close: the face is the one at the same place.
+                let [left, top, right, bottom] = expected.r#box;
+                let place = BoundingBox::new(left, top, right, bottom);
+                let overlap = |face: &&Detection| face.bbox.intersection_over_union(&place);
+                let face = found.iter().max_by(|a, b| overlap(a).total_cmp(&overlap(b))).unwrap();
+                largest.add(face, expected);
+                overall.add(face, expected);
+            }
+            println!("{preset} {name}: {} faces, {largest:?}, {elapsed:?}", found.len());
+            faces += found.len();
+        }
+    }
+    println!("{} images, {faces} faces: {overall:?}", reference.len());
+    assert!(overall.edge <= 1.5 && overall.point <= 1.5 && overall.score <= 0.01, "{overall:?}");
+}
+
+#[test]
+fn finds_the_same_faces_as_facenet_pytorch() {
+    let reference: Reference = serde_json::from_slice(&fixture("mtcnn.json")).unwrap();
+    assert!(reference.len() >= 10);
+    compare(&root().join("assets/photos"), &reference);
+}
+
+#[test]
+fn finds_the_same_faces_on_other_images() {
+    let Ok(folder) = std::env::var("EMOXIDE_MTCNN_FOLDER") else {
+        eprintln!("SKIPPED: EMOXIDE_MTCNN_FOLDER names no folder made by tools/reference/mtcnn.py");
+        return;
+    };
+    let folder = PathBuf::from(folder);
+    compare(&folder, &serde_json::from_slice(&fs_err::read(folder.join("mtcnn.json")).unwrap()).unwrap());
+}
+
+#[test]
+fn networks_agree_with_pytorch() {
+    let device = Device::flex();
+    let networks = MtcnnNetworks::load(mtcnn::WEIGHTS, &device).unwrap();
+    let bytes = fixture("mtcnn_networks.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let data = |name: &str| {
+        let view = tensors.tensor(name).unwrap();
+        let values: Vec<f32> =
+            view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+        TensorData::new(values, view.shape().to_vec())
+    };
+    let close = |name: &str, actual: TensorData| {
+        assert_eq!(actual.shape, data(name).shape, "{name}");
+        actual.assert_approx_eq::<f32>(&data(name), Tolerance::rel_abs(1e-3, 1e-4));
+    };
+    let input = |name: &str| Tensor::<4>::from_data(data(name), &device);
+
+    let output = networks.pnet.forward(input("pnet.input"));
+    close("pnet.scores", output.scores.into_data());
+    close("pnet.offsets", output.offsets.into_data());
+    let output = networks.rnet.forward(input("rnet.input"));
+    close("rnet.scores", output.scores.into_data());
+    close("rnet.offsets", output.offsets.into_data());
+    let output = networks.onet.forward(input("onet.input"));
+    close("onet.scores", output.scores.into_data());
+    close("onet.offsets", output.offsets.into_data());
+    close("onet.points", output.points.into_data());
+}
+
+#[test]
+fn weights_are_loaded_completely_or_refused() {
+    let device = Device::flex();
+    let tensors = safetensors::SafeTensors::deserialize(mtcnn::WEIGHTS).unwrap();
+    let without = |left_out: &str| {
+        let views = tensors.tensors().into_iter().filter(|(name, _)| name != left_out);
+        safetensors::serialize(views, None).unwrap()
+    };
+    let load = |bytes: &[u8]| MtcnnNetworks::load(bytes, &device).unwrap_err();
+
+    let error = load(&without("onet.dense6_3.bias"));
+    assert_eq!(error, MtcnnError::Missing { count: 1, first: "onet.dense6_3.bias".to_owned() });
+
+    let mut views = tensors.tensors();
+    let (_, extra) = views[0].clone();
+    views.push(("rnet.extra".to_owned(), extra));
+    let error = load(&safetensors::serialize(views, None).unwrap());
+    assert_eq!(error, MtcnnError::Unused { count: 1, first: "rnet.extra".to_owned() });
+
+    let mut views = tensors.tensors();
+    let other = tensors.tensor("pnet.conv2.bias").unwrap();
+    views.iter_mut().find(|(name, _)| name == "pnet.conv1.bias").unwrap().1 = other;
+    assert!(matches!(load(&safetensors::serialize(views, None).unwrap()), MtcnnError::Unfit(_)));
+
+    assert!(matches!(load(b"not weights"), MtcnnError::Unreadable(_)));
+    assert!(matches!(load(b""), MtcnnError::Unreadable(_)));
+}
+
+#[test]
+fn settings_out_of_range_are_refused_and_read_from_json() {
+    for config in [
+        MtcnnConfig { min_face: 9, ..MtcnnConfig::default() },
+        MtcnnConfig { factor: 1.0, ..MtcnnConfig::default() },
+        MtcnnConfig { factor: f64::NAN, ..MtcnnConfig::default() },
+        MtcnnConfig { thresholds: [0.6, 1.7, 0.7], ..MtcnnConfig::default() },
+    ] {
+        let error = Detector::new(&DetectorConfig::Mtcnn(config), &Device::flex()).unwrap_err();
+        assert!(matches!(error, MtcnnError::Setting { .. }), "{error:?}");
+    }
+    let config: DetectorConfig = serde_json::from_str(r#"{"kind": "mtcnn", "min-face": 40}"#).unwrap();
+    assert_eq!(config, DetectorConfig::Mtcnn(MtcnnConfig { min_face: 40, ..MtcnnConfig::default() }));
+    assert_eq!(serde_json::to_string(&DetectorConfig::WholeImage).unwrap(), r#"{"kind":"none"}"#);
+    assert!(serde_json::from_str::<DetectorConfig>(r#"{"kind": "mtcnn", "minface": 40}"#).is_err());
+}
+
+#[test]
+fn a_batch_of_different_sizes_gives_what_each_image_gives_alone() {
+    let detector = detector();
+    let images = ["several.jpg", "none.jpg", "small.jpg", "tilted.jpg"].map(photo);
+    let together = detector.detect(&images);
+    for (image, faces) in images.iter().zip(&together) {
+        let alone = detector.detect(std::slice::from_ref(image)).remove(0);
+        assert_eq!(alone.len(), faces.len());
+        for (one, other) in alone.iter().zip(faces) {
+            assert!(one.bbox.intersection_over_union(&other.bbox) > 0.999, "{one:?} {other:?}");
+            assert!((one.score - other.score).abs() < 1e-4);
+        }
+    }
+    assert!(detector.detect(&[]).is_empty());
+}
+
+#[test]
+fn images_too_small_for_a_face_have_none() {
+    let images = [(0, 0), (1, 1), (11, 400), (19, 19), (20, 20), (21, 3000)].map(|(w, h)| RgbImage::new(w, h));
+    assert!(detector().detect(&images).iter().all(Vec::is_empty));
+}
+
+#[test]
+fn the_order_is_by_size_or_by_score() {
+    let image = photo("several.jpg");
+    let by_size = detector().detect(std::slice::from_ref(&image)).remove(0);
+    assert!(by_size.is_sorted_by(|one, other| one.bbox.area() >= other.bbox.area()));
+    let best = MtcnnConfig { order: FaceOrder::Best, ..MtcnnConfig::default() };
+    let by_score = detector().with_config(best).unwrap().detect(&[image]).remove(0);
+    assert!(by_score.is_sorted_by(|one, other| one.score >= other.score));
+    assert_eq!(by_size.len(), by_score.len());
+}
+
+#[test]
+fn a_limit_on_levels_keeps_large_faces() {
+    let image = resize(&photo("several.jpg"), 2880, 1440, Filter::PillowBilinear);
+    let limited = MtcnnConfig { longest_level: Some(600), ..MtcnnConfig::default() };
+    let faces = detector().with_config(limited).unwrap().detect(&[image]).remove(0);
+    assert_eq!(faces.len(), 3);
+}
+
+/// The photo of a face that fills much of it, and what was found.
+fn portrait() -> (RgbImage, Detection) {
+    let image = photo("hopper.jpg");
+    let face = detector().detect(std::slice::from_ref(&image)).remove(0).remove(0);
+    (image, face)
+}
+
+#[test]
+fn five_points_end_on_the_template() {
+    let (image, _) = portrait();
+    let detector = detector();
+    for alignment in [Alignment::arcface(), Alignment::fer2013()] {
+        let Alignment::FivePoint { template } = alignment else { unreachable!() };
+        // The face turned and shrunk is found and brought to the same place.
+        for degrees in [-15.0, 0.0, 20.0] {
+            let turn = Similarity::new(0.8, degrees, [60.0, 60.0]);
+            let turned = emoxide::image::warp(&image, &turn, 520, 560);
+            let face = detector.detect(std::slice::from_ref(&turned)).remove(0)[0];
+            let crop = alignment.crop(&turned, Some(&face), 224, 224);
+            // On a border, because the detector wants surroundings.
+            let mut framed = RgbImage::from_pixel(344, 344, Rgb([128; 3]));
+            image::imageops::replace(&mut framed, &crop, 60, 60);
+            let again = detector.detect(&[framed]).remove(0)[0];
+            for (point, target) in again.landmarks.0.iter().zip(template) {
+                let distance = (point[0] - 60.0 - target[0] * 224.0).hypot(point[1] - 60.0 - target[1] * 224.0);
+                assert!(distance < 16.0, "{degrees} degrees: {point:?} should be near {target:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_crop_of_a_large_face_is_smooth() {
+    // A face of several hundred pixels brought to 48: reducing first and warping then must give nearly the same.
+    let (image, face) = portrait();
+    let large = resize(&image, image.width() * 4, image.height() * 4, Filter::PillowBicubic);
+    let scaled = |value: f32| (value + 0.5) * 4.0 - 0.5;
+    let on_large = Detection { landmarks: Landmarks(face.landmarks.0.map(|point| point.map(scaled))), ..face };
+    let alignment = Alignment::fer2013();
+    let one = alignment.crop(&image, Some(&face), 48, 48);
+    let other = alignment.crop(&large, Some(&on_large), 48, 48);
+    let sum: f64 = one.as_raw().iter().zip(other.as_raw()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
+    let mean = sum / one.as_raw().len() as f64;
+    println!("mean difference {mean}");
+    assert!(mean < 4.0, "{mean}");
+}
+
+#[test]
+fn the_square_box_is_black_outside_the_image() {
+    let image = RgbImage::from_pixel(100, 60, Rgb([200, 100, 50]));
+    let face = Detection {
+        bbox: BoundingBox::new(-20.0, 10.0, 20.0, 30.0),
+        score: 1.0,
+        landmarks: Landmarks([[0.0; 2]; 5]),
+    };
+    // 40 wide, made square: x from -20 to 20, y from 0 to 40.
+    let crop = Alignment::SquareBox { margin: 0.0 }.crop(&image, Some(&face), 40, 40);
+    assert!(crop.enumerate_pixels().all(|(x, _, pixel)| pixel.0 == if x < 20 { [0; 3] } else { [200, 100, 50] }));
+    // Landmarks in one place determine no similarity: the box serves.
+    assert_eq!(Alignment::arcface().crop(&image, Some(&face), 40, 40), crop);
+    // Half of the side on each side: x from -40 to 40, y from -20 to 60.
+    let wide = Alignment::SquareBox { margin: 0.5 }.crop(&image, Some(&face), 80, 80);
+    assert!(wide.enumerate_pixels().all(|(x, y, pixel)| (pixel.0 != [0; 3]) == (x >= 40 && y >= 20)));
+    for bbox in [
+        BoundingBox::new(f32::NAN, 0.0, 5.0, 5.0),
+        BoundingBox::new(1e30, 1e30, -1e30, 2e30),
+        BoundingBox::new(900.0, 900.0, 900.0, 900.0),
+    ] {
+        let crop = Alignment::SquareBox { margin: 0.1 }.crop(&image, Some(&Detection { bbox, ..face }), 8, 8);
+        assert_eq!(crop.dimensions(), (8, 8));
+    }
+}
+
+#[test]
+fn without_a_detection_the_image_is_the_face() {
+    let image = photo("astronaut.jpg");
+    let faces = Detector::WholeImage.detect(std::slice::from_ref(&image));
+    assert_eq!(faces, [[None]]);
+    let whole = resize(&image, 48, 48, Filter::PillowBilinear);
+    for alignment in [Alignment::arcface(), Alignment::SquareBox { margin: 0.2 }, Alignment::None] {
+        assert_eq!(alignment.crop(&image, None, 48, 48), whole);
+    }
+}
+
+#[test]
+fn alignments_travel_as_json() {
+    for alignment in [Alignment::arcface(), Alignment::SquareBox { margin: 0.1 }, Alignment::None] {
+        let json = serde_json::to_string(&alignment).unwrap();
+        assert_eq!(serde_json::from_str::<Alignment>(&json).unwrap(), alignment);
+    }
+    assert_eq!(serde_json::to_string(&Alignment::None).unwrap(), r#"{"kind":"none"}"#);
+    let json = serde_json::to_value(Alignment::fer2013()).unwrap();
+    assert_eq!(json["kind"], "five-point");
+    // Symmetric, as ArcFace's nearly is.
+    for (left, right) in [(0, 1), (3, 4)] {
+        assert!((FER2013_TEMPLATE[left][0] + FER2013_TEMPLATE[right][0] - 1.0).abs() < 1e-6);
+        assert_eq!(FER2013_TEMPLATE[left][1], FER2013_TEMPLATE[right][1]);
+        assert!((ARCFACE_112[left][0] + ARCFACE_112[right][0] - 112.0).abs() < 0.5);
+    }
+}
