@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use emoxide::labels::Expression;
-use emoxide_train::data::synth::{self, SynthLayout};
+use emoxide_train::data::synth::SynthConfig;
 use emoxide_train::data::{DataOptions, DataSpec, LabelRule, Layout};
 
 use crate::{Finish, output};
@@ -85,13 +85,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         }
         Action::Synth { layout, out, per_class, seed } => {
             let layout = match layout {
-                LayoutName::Folder => SynthLayout::Folder,
-                LayoutName::Fer2013 => SynthLayout::Fer2013,
-                LayoutName::Ferplus => SynthLayout::FerPlus,
-                LayoutName::Rafdb => SynthLayout::RafDb,
+                LayoutName::Folder => Layout::Folder,
+                LayoutName::Fer2013 => Layout::Fer2013,
+                LayoutName::Ferplus => Layout::FerPlus,
+                LayoutName::Rafdb => Layout::RafDb,
             };
-            let written = synth::write(layout, out, *per_class as usize, *seed)?;
-            output::say(&format!("drew {written} faces in {}", out.display()));
+            let config = SynthConfig { layout, out: out.clone(), per_class: *per_class as usize, seed: *seed };
+            let written = config.write()?;
+            output::say(&format!("drew faces for --data {written}"));
             Ok(Finish::Done)
         }
     }

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use burn::module::Module;
 use clap::{Args, Subcommand};
 use emoxide::weights::checkpoint::Card;
 use emoxide::{device, zoo};
@@ -94,8 +93,8 @@ fn list(folder: Option<&Path>, as_json: bool) -> Result<Finish> {
         }
     }
     for architecture in zoo::architectures() {
-        let network = architecture.network.init(emoxide::labels::Classes::seven().len(), &device);
-        let mut entry = entry(architecture.name, network.num_params(), None, None, &json!(architecture.network));
+        let parameters = architecture.network.parameters(emoxide::labels::Classes::seven().len(), &device);
+        let mut entry = entry(architecture.name, parameters, None, None, &json!(architecture.network));
         entry["paper"] = json!(architecture.paper);
         entries.push(entry);
     }

@@ -22,6 +22,9 @@ pub enum DataError {
     /// Not a split's name.
     #[error("`{0}` is not a split; known are train, valid, test, public, private and all")]
     UnknownSplit(String),
+    /// Not a label rule's name.
+    #[error("`{0}` is not a label rule; known are majority, argmax10, argmax8 and soft")]
+    UnknownRule(String),
     /// Nothing usable stands at the path.
     #[error("{path} does not hold {wanted}", path = path.display())]
     Missing {

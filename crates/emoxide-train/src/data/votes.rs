@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Label, first_largest};
+use super::{DataError, Label, first_largest};
 
 /// Number of columns of votes: eight expressions, `unknown`, `NF` (no face).
 pub(super) const COLUMNS: usize = 10;
@@ -28,6 +28,15 @@ pub enum LabelRule {
     /// The shares of the eight expressions. Rows are kept as under `argmax10`; single votes are struck out as outliers, as
     /// the official probability mode does first, and the rest is normalised over the eight expressions.
     Soft,
+}
+
+impl std::str::FromStr for LabelRule {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        let rules = [Self::Majority, Self::Argmax10, Self::Argmax8, Self::Soft];
+        rules.into_iter().find(|rule| rule.name() == text).ok_or_else(|| DataError::UnknownRule(text.to_owned()))
+    }
 }
 
 impl LabelRule {

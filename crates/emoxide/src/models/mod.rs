@@ -110,6 +110,11 @@ impl NetworkConfig {
         }
     }
 
+    /// Number of trained values of a network with so many classes.
+    pub fn parameters(&self, classes: usize, device: &Device) -> usize {
+        self.build(classes, device).num_params()
+    }
+
     /// Channels of the input images.
     pub fn channels(&self) -> usize {
         match self {

@@ -252,7 +252,7 @@ pub fn read_card(bytes: &[u8], origin: &str) -> Result<Card, CheckpointError> {
 /// Reads a checkpoint and builds its network on `device`, ready for inference.
 pub fn read(bytes: Vec<u8>, origin: &str, device: &Device) -> Result<(Network, Card), CheckpointError> {
     let card = read_card(&bytes, origin)?;
-    let mut network = card.network.init(card.classes.len(), device);
+    let mut network = card.network.build(card.classes.len(), device);
     fill_module(&mut network, bytes, origin)?;
     Ok((network, card))
 }

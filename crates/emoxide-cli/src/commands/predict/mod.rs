@@ -49,8 +49,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = DetectorName::Mtcnn)]
     detector: DetectorName,
     /// Smallest face to look for, in pixels
-    #[arg(long, default_value_t = 20.0)]
-    min_face: f32,
+    #[arg(long, default_value_t = 20)]
+    min_face: u32,
     /// Device: cpu, or a GPU backend of this build such as vulkan or cuda:0
     #[arg(short, long, default_value = device::default_name())]
     device: String,
