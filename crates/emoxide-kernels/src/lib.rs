@@ -16,6 +16,7 @@ mod micro;
 mod plan;
 mod pool;
 mod simd;
+mod strided;
 mod weight_gradient;
 
 use burn::{
