@@ -17,6 +17,9 @@ use crate::{
 /// The batch is split into this many parts at most, whatever the number of threads: results must not depend on it.
 const PARTS: usize = 8;
 
+/// Floats that one task adds up over the parts.
+const SLICE: usize = 16 * 1024;
+
 /// Vectors per strip of output channels, see [`Accumulate::vectors`].
 const STRIP: usize = 2;
 
@@ -120,7 +123,6 @@ pub(crate) fn weight_gradient(level: Level, geometry: &Geometry, input: &[f32], 
         .collect();
 
     let (first, rest) = parts.split_first_mut().expect("a valid geometry has at least one image");
-    const SLICE: usize = 16 * 1024;
     first.par_chunks_mut(SLICE).enumerate().for_each(|(index, sums)| {
         for part in rest.iter() {
             let part = &part[index * SLICE..];
