@@ -10,6 +10,7 @@ use crate::{
     plan::{Phase, Plan, Plane},
     pool::Scratch,
     simd::shape,
+    strided,
 };
 
 /// Packed floats of an image that are worked on at a time: about a third of a usual second-level cache.
@@ -169,12 +170,7 @@ impl<'a> Prepared<'a> {
             let from = (row * plane.step[0]).wrapping_add_signed(plane.start[0]) * source_cols;
             let from = from + (left * plane.step[1]).wrapping_add_signed(plane.start[1]);
             packed[..left].fill(0.0);
-            if plane.step[1] == 1 {
-                packed[left..right].copy_from_slice(&source[from..from + right - left]);
-            } else {
-                let values = source[from..].iter().step_by(plane.step[1]);
-                packed[left..right].iter_mut().zip(values).for_each(|(to, &from)| *to = from);
-            }
+            strided::gather(&source[from..], plane.step[1], &mut packed[left..right]);
             packed[right..].fill(0.0);
         }
     }
@@ -232,13 +228,6 @@ fn scatter(
     let len = phase.size[1];
     for (row, sums) in sums.chunks(width).take(rows).enumerate() {
         let to = (phase.start[0] + (first + row) * phase.step[0]) * cols + phase.start[1];
-        if phase.step[1] == 1 {
-            target[to..to + len].write_copy_of_slice(&sums[..len]);
-        } else {
-            let places = target[to..].iter_mut().step_by(phase.step[1]);
-            places.zip(&sums[..len]).for_each(|(to, &from)| {
-                to.write(from);
-            });
-        }
+        strided::scatter(&sums[..len], phase.step[1], &mut target[to..]);
     }
 }

@@ -16,6 +16,7 @@ mod micro;
 mod plan;
 mod pool;
 mod simd;
+mod strided;
 mod weight_gradient;
 
 use burn::{
@@ -80,9 +81,6 @@ fn geometry(
 /// Whether the tensor holds 32-bit floats on Flex, tracked or not.
 fn covered<const D: usize>(tensor: &Tensor<D>) -> bool {
     let DispatchTensor { kind, .. } = tensor.clone().into_dispatch();
-    tensor.dtype() == DType::F32
-        && match kind {
-            DispatchTensorKind::Autodiff(inner) => matches!(*inner, DispatchTensorKind::Flex(_)),
-            kind => matches!(kind, DispatchTensorKind::Flex(_)),
-        }
+    let kind = if let DispatchTensorKind::Autodiff(inner) = kind { *inner } else { kind };
+    tensor.dtype() == DType::F32 && matches!(kind, DispatchTensorKind::Flex(_))
 }

@@ -11,10 +11,14 @@ use crate::{
     micro::{Accumulate, Row, padded_products},
     pool::Scratch,
     simd::shape,
+    strided,
 };
 
 /// The batch is split into this many parts at most, whatever the number of threads: results must not depend on it.
 const PARTS: usize = 8;
+
+/// Floats that one task adds up over the parts.
+const SLICE: usize = 16 * 1024;
 
 /// Vectors per strip of output channels, see [`Accumulate::vectors`].
 const STRIP: usize = 2;
@@ -119,7 +123,6 @@ pub(crate) fn weight_gradient(level: Level, geometry: &Geometry, input: &[f32], 
         .collect();
 
     let (first, rest) = parts.split_first_mut().expect("a valid geometry has at least one image");
-    const SLICE: usize = 16 * 1024;
     first.par_chunks_mut(SLICE).enumerate().for_each(|(index, sums)| {
         for part in rest.iter() {
             let part = &part[index * SLICE..];
@@ -208,12 +211,9 @@ fn pack_input(layout: &Layout, image: &[f32], packed: &mut [f32]) {
         packed[right * channels..].fill(0.0);
         let from = (row * sample[0] - geometry.padding[0].0) * geometry.input[1];
         let from = from + left * sample[1] - geometry.padding[1].0;
-        let packed = &mut packed[left * channels..right * channels];
-        for (channel, image) in image.chunks(geometry.input[0] * geometry.input[1]).enumerate() {
-            let values = image[from..].iter().step_by(sample[1]);
-            let places = packed[channel..].iter_mut().step_by(channels);
-            places.zip(values).for_each(|(to, &from)| *to = from);
-        }
+        let area = geometry.input[0] * geometry.input[1];
+        let image: Vec<&[f32]> = image.chunks(area).map(|channel| &channel[from..]).collect();
+        strided::interleave(&image, sample[1], &mut packed[left * channels..right * channels], channels);
     }
 }
 
@@ -229,15 +229,8 @@ fn pack_gradient(layout: &Layout, gradient: &[f32], packed: &mut [f32], image: u
             packed.fill(0.0);
         }
         let gradient = gradient.chunks(pixels).skip(first * layout.lanes).take(channels);
-        // Piece by piece, so that the writes of all channels hit the same cache lines.
-        const PIECE: usize = 64;
         let gradient: Vec<&[f32]> = gradient.collect();
-        for (index, packed) in packed.chunks_mut(PIECE * width).enumerate() {
-            for (channel, gradient) in gradient.iter().enumerate() {
-                let values = &gradient[index * PIECE..];
-                packed[channel..].iter_mut().step_by(width).zip(values).for_each(|(to, &from)| *to = from);
-            }
-        }
+        strided::interleave(&gradient, 1, packed, width);
     }
 }
 

@@ -113,7 +113,8 @@ fn through_burn(function: Function, case: &Case, operands: &Operands, tracked: T
     let output = function(input.clone(), weight.clone(), Some(bias.clone()), options(case));
     let gradient = four(&operands.gradient, output.dims(), false);
     let gradients = (output.clone() * gradient).sum().backward();
-    let vector = |data: Option<TensorData>| data.map_or_else(Vec::new, |data| data.try_to_vec::<f32>().unwrap());
+    let vector =
+        |data: Option<TensorData>| data.map_or_else(Vec::new, |data| data.try_to_vec::<f32>().expect("floats"));
     [
         vector(Some(output.into_data())),
         vector(input.grad(&gradients).map(Tensor::into_data)),
