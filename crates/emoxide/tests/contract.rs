@@ -4,9 +4,7 @@ mod support;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{
-    BlockKind, Classifier, FaceHead, IrConfig, NetworkConfig, ResNetConfig, Stem, parameters,
-};
+use emoxide::models::{BlockKind, Classifier, FaceHead, IrConfig, NetworkConfig, ResNetConfig, Stem, parameters};
 use emoxide_testing::{Values, assert_close, portable};
 use support::{Gather, keys};
 

@@ -71,7 +71,9 @@ fn every_naming_of_ir_networks_gives_the_same_trunk() {
     let network = portable_network(&ir(true), CLASSES, &Device::flex());
     let map = network.features(images(3)).map;
     let embedding = network.forward(images(3));
-    for (name, keys) in [("face.pth", None), ("face-agra.pth", Some("agra")), ("face-paddle.safetensors", Some("paddle"))] {
+    for (name, keys) in
+        [("face.pth", None), ("face-agra.pth", Some("agra")), ("face-paddle.safetensors", Some("paddle"))]
+    {
         let network = load(name, &ir(true), keys, Head::Keep).unwrap_or_else(|error| panic!("{error}"));
         assert_close(name, network.forward(images(3)), &embedding, 1e-5, 1e-6);
     }

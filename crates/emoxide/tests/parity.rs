@@ -62,13 +62,7 @@ fn agrees(topic: &str, case: &str, config: &NetworkConfig, classes: usize, shape
         // Relative to the gradient's own size: its entries may be of any magnitude.
         let size = expected[expected.len() - 1] / (actual.len() as f32).sqrt();
         let scaled = |values: &[f32]| values.iter().map(|value| value / size).collect::<Vec<_>>();
-        let difference = assert_close(
-            name,
-            scaled(&portable::samples(actual, 8)),
-            scaled(expected),
-            REL,
-            GRADIENT_ABS,
-        );
+        let difference = assert_close(name, scaled(&portable::samples(actual, 8)), scaled(expected), REL, GRADIENT_ABS);
         gradient = gradient.max(difference);
     }
     println!(

@@ -161,8 +161,7 @@ fn read_pytorch(path: &Path) -> Result<Vec<Packed>, WeightsError> {
         }
         PytorchReader::new(path)
     };
-    let reader =
-        open().map_err(|error| WeightsError::Format { path: path.to_owned(), problem: error.to_string() })?;
+    let reader = open().map_err(|error| WeightsError::Format { path: path.to_owned(), problem: error.to_string() })?;
     Ok(reader.into_tensors().into_values().map(bridge::from_pytorch).collect())
 }
 

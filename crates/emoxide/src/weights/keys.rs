@@ -182,7 +182,12 @@ mod tests {
             ("apvit", &ir50[..3], "extractor.input_layer.2.weight", "input_layer.2.weight"),
             ("paddle", &ir50[..3], "extractor.body.20.res_layer.0._mean", "body.20.res_layer.0.running_mean"),
             ("paddle", &ir50[..3], "extractor.input_layer.2._weight", "input_layer.2.weight"),
-            ("paddle", &ir50[..3], "extractor.body.3.shortcut_layer.1._variance", "body.3.shortcut_layer.1.running_var"),
+            (
+                "paddle",
+                &ir50[..3],
+                "extractor.body.3.shortcut_layer.1._variance",
+                "body.3.shortcut_layer.1.running_var",
+            ),
         ];
         for (map, units, key, expected) in cases {
             assert_eq!(renamed(map, units, key), expected, "{map}");

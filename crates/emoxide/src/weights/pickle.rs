@@ -16,15 +16,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("__builtin__", &["set", "frozenset"]),
     ("torch._utils", &["_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter"]),
     ("torch.storage", &["UntypedStorage"]),
-    (
-        "torch",
-        &[
-            "FloatStorage", "DoubleStorage", "HalfStorage", "BFloat16Storage", "LongStorage", "IntStorage",
-            "ShortStorage", "CharStorage", "ByteStorage", "BoolStorage", "Size", "device", "float32", "float64",
-            "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
-        ],
-    ),
+    ("torch", TORCH),
 ];
+
+#[rustfmt::skip]
+const TORCH: &[&str] = &[
+    "FloatStorage", "DoubleStorage", "HalfStorage", "BFloat16Storage", "LongStorage", "IntStorage", "ShortStorage",
+    "CharStorage", "ByteStorage", "BoolStorage", "Size", "device",
+    "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+];
+
+/// Instructions without an argument that name nothing: marks, containers, the memo, the stack, calls of what a global
+/// named, persistent ids of storages.
+const BARE: &[u8] = b"(012NRbdltsa)]}euQ\x85\x86\x87\x88\x89\x8f\x90\x91\x94";
 
 /// Longest line of a text instruction.
 const LINE_LIMIT: u64 = 4096;
@@ -85,9 +89,7 @@ fn scan(reader: &mut impl BufRead) -> Result<(), Refusal> {
         let [instruction] = bytes(reader)?;
         match instruction {
             b'.' => return Ok(()),
-            // Marks, containers, the memo, the stack, calls of what a global named, persistent ids of storages.
-            b'(' | b'0' | b'1' | b'2' | b'N' | b'R' | b'b' | b'd' | b'l' | b't' | b's' | b'a' | b')' | b']' | b'}'
-            | b'e' | b'u' | b'Q' | 0x85..=0x89 | 0x8f..=0x91 | 0x94 => {}
+            _ if BARE.contains(&instruction) => {}
             b'I' | b'L' | b'F' | b'V' | b'g' | b'p' => drop(line(reader)?),
             b'K' | b'h' | b'q' | 0x80 => skip(reader, 1)?,
             b'M' => skip(reader, 2)?,
