@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use emoxide::labels::{Classes, Expression};
+use emoxide::labels::Classes;
 use emoxide_train::data::synth::{SynthConfig, contact_sheet, draw};
 use emoxide_train::data::{DataError, DataOptions, LabelRule, Layout, Split};
 use image::RgbImage;
@@ -53,7 +53,9 @@ fn every_layout_is_read_back() {
     let options = DataOptions { label_rule: LabelRule::Soft, ..DataOptions::default() };
     let data = spec.open(Split::Train, &options).unwrap();
     assert_eq!((data.len(), data.classes.clone()), (28, Classes::eight()));
-    assert!(data.samples.iter().any(|sample| sample.label.distribution(8).iter().filter(|share| **share > 0.0).count() > 1));
+    assert!(
+        data.samples.iter().any(|sample| sample.label.distribution(8).iter().filter(|share| **share > 0.0).count() > 1)
+    );
 }
 
 #[test]
@@ -92,30 +94,48 @@ fn features(image: &RgbImage) -> Vec<f32> {
     grey.into_iter().map(|value| (value - mean) / deviation).collect()
 }
 
-#[test]
-fn expressions_can_be_learnt_but_not_trivially() {
-    let faces = |seeds: std::ops::Range<u64>, expression: Expression| -> Vec<Vec<f32>> {
-        seeds.map(|seed| features(&draw(expression, 48, seed))).collect()
+/// Multinomial logistic regression by plain gradient steps, one face at a time: about the weakest thing one would train.
+fn accuracy_of_a_linear_model(train: &[(Vec<f32>, usize)], test: &[(Vec<f32>, usize)]) -> f64 {
+    let mut weights = vec![vec![0.0_f32; train[0].0.len()]; 7];
+    let scores = |weights: &[Vec<f32>], face: &[f32]| -> [f32; 7] {
+        std::array::from_fn(|class| weights[class].iter().zip(face).map(|(weight, value)| weight * value).sum())
     };
-    let means: Vec<Vec<f32>> = Classes::seven()
-        .iter()
-        .map(|expression| {
-            let faces = faces(0..60, expression);
-            (0..faces[0].len()).map(|at| faces.iter().map(|face| face[at]).sum::<f32>() / faces.len() as f32).collect()
-        })
-        .collect();
-    let mut right = 0;
-    for (class, expression) in Classes::seven().iter().enumerate() {
-        for face in faces(1000..1030, expression) {
-            let distance = |mean: &Vec<f32>| mean.iter().zip(&face).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
-            let nearest = (0..7).min_by(|a, b| distance(&means[*a]).total_cmp(&distance(&means[*b]))).unwrap();
-            right += usize::from(nearest == class);
+    for epoch in 0..40 {
+        let rate = 2e-3 / (1.0 + epoch as f32 / 5.0);
+        for (face, class) in train {
+            let scores = scores(&weights, face);
+            let largest = scores.iter().copied().fold(f32::MIN, f32::max);
+            let shares = scores.map(|score| (score - largest).exp());
+            let total: f32 = shares.iter().sum();
+            for (index, weights) in weights.iter_mut().enumerate() {
+                let step = rate * (f32::from(u8::from(index == *class)) - shares[index] / total);
+                weights.iter_mut().zip(face).for_each(|(weight, value)| *weight += step * value);
+            }
         }
     }
-    let accuracy = right as f64 / 210.0;
-    println!("nearest mean: {accuracy:.3}");
-    // Chance is 0.143. The nearest mean face is about the weakest classifier there is.
-    assert!((0.25..0.85).contains(&accuracy), "{accuracy}");
+    let right = test.iter().filter(|(face, class)| {
+        let scores = scores(&weights, face);
+        (0..7).all(|other| other == *class || scores[other] < scores[*class])
+    });
+    right.count() as f64 / test.len() as f64
+}
+
+#[test]
+fn expressions_can_be_learnt_but_not_trivially() {
+    let faces = |seeds: std::ops::Range<u64>| -> Vec<(Vec<f32>, usize)> {
+        let drawn = seeds.flat_map(|seed| {
+            Classes::seven()
+                .iter()
+                .enumerate()
+                .map(|(class, name)| (features(&draw(name, 48, seed)), class))
+                .collect::<Vec<_>>()
+        });
+        drawn.collect()
+    };
+    let accuracy = accuracy_of_a_linear_model(&faces(0..80), &faces(1000..1030));
+    println!("linear model: {accuracy:.3}");
+    // Chance is 0.143.
+    assert!((0.3..0.9).contains(&accuracy), "{accuracy}");
 }
 
 #[test]

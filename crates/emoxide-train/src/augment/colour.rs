@@ -1,6 +1,6 @@
 //! Brightness, contrast, saturation, hue and luminance, in Pillow's arithmetic.
 
-use image::RgbImage;
+use emoxide::image::RgbImage;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};

@@ -1,12 +1,12 @@
 //! Resizing and cutting out windows.
 
-use image::{Rgb, RgbImage};
+use emoxide::image::{Filter, RgbImage, resize};
+use image::Rgb;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::AugmentError;
 use super::random::{check_range, uniform};
-use super::resample::{Filter, resize};
 
 /// Places that are tried before a window is given up for the middle.
 const TRIES: usize = 10;
@@ -20,7 +20,7 @@ pub struct Resize {
     /// Pixels.
     pub height: u32,
     /// How.
-    #[serde(default)]
+    #[serde(default = "default_filter")]
     pub filter: Filter,
 }
 
@@ -29,7 +29,7 @@ impl Resize {
         check_size("resize", self.width, self.height)
     }
 
-    pub(super) fn apply(&self, image: RgbImage) -> RgbImage {
+    pub(super) fn apply(&self, image: &RgbImage) -> RgbImage {
         resize(image, self.width, self.height, self.filter)
     }
 }
@@ -116,8 +116,13 @@ pub struct ResizedCrop {
     #[serde(default = "default_ratio")]
     pub ratio: [f64; 2],
     /// How the window is resized.
-    #[serde(default)]
+    #[serde(default = "default_filter")]
     pub filter: Filter,
+}
+
+/// torchvision's.
+fn default_filter() -> Filter {
+    Filter::PillowBilinear
 }
 
 fn default_scale() -> [f64; 2] {
@@ -180,11 +185,11 @@ impl ResizedCrop {
         Window { left: (width - columns) / 2, top: (height - rows) / 2, width: columns, height: rows }
     }
 
-    pub(super) fn apply(&self, image: RgbImage, random: &mut impl Rng) -> RgbImage {
+    pub(super) fn apply(&self, image: &RgbImage, random: &mut impl Rng) -> RgbImage {
         let place = self.draw(image.width(), image.height(), random);
         let (left, top) = (i64::from(place.left), i64::from(place.top));
-        let cut = window(&image, left, top, place.width, place.height, [0; 3]);
-        resize(cut, self.width, self.height, self.filter)
+        let cut = window(image, left, top, place.width, place.height, [0; 3]);
+        resize(&cut, self.width, self.height, self.filter)
     }
 }
 

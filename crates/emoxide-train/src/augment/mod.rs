@@ -8,10 +8,9 @@ pub mod crop;
 pub mod erase;
 pub mod noise;
 mod random;
-mod resample;
 pub mod warp;
 
-use image::RgbImage;
+use emoxide::image::RgbImage;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +20,6 @@ use erase::Erasing;
 use noise::{GaussianNoise, RgbShift};
 pub use random::{SampleKey, normal_pair};
 use random::{Stage, check_probability, happens};
-pub use resample::Filter;
 use warp::{Affine, Rotation};
 
 /// Everything that is done to a training picture: the section `augment` of a recipe.
@@ -172,10 +170,10 @@ impl ImageAugment {
 
     fn apply(&self, mut image: RgbImage, random: &mut ChaCha8Rng) -> Result<RgbImage, AugmentError> {
         match self {
-            Self::Resize(op) => return Ok(op.apply(image)),
+            Self::Resize(op) => return Ok(op.apply(&image)),
             Self::CenterCrop(op) => return Ok(op.apply(&image)),
             Self::RandomCrop(op) => return op.apply(image, random),
-            Self::ResizedCrop(op) => return Ok(op.apply(image, random)),
+            Self::ResizedCrop(op) => return Ok(op.apply(&image, random)),
             Self::Rotation(op) => return Ok(op.apply(&image, random)),
             Self::Affine(op) => return Ok(op.apply(&image, random)),
             Self::HorizontalFlip { probability } => {

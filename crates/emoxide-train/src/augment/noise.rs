@@ -1,6 +1,6 @@
 //! Shifted channels and noise.
 
-use image::RgbImage;
+use emoxide::image::RgbImage;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Turning, shifting, scaling and shearing, in one pass over the result.
 
-use image::RgbImage;
+use emoxide::image::RgbImage;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 

@@ -108,12 +108,20 @@ pub enum DataError {
         source: csv::Error,
     },
     /// The file is not a picture.
-    #[error("{path} is not a readable picture: {source}", path = path.display())]
+    #[error("{path}: {source}", path = path.display())]
     Image {
         /// The file.
         path: PathBuf,
         /// What the decoder says.
         source: emoxide::image::ImageError,
+    },
+    /// A picture could not be written.
+    #[error("{path} could not be written: {source}", path = path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// What the encoder says.
+        source: image::ImageError,
     },
     /// Grey values that are not 48x48.
     #[error("a picture in memory holds {0} values, not 48x48")]

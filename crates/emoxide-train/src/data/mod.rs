@@ -20,8 +20,8 @@ mod votes;
 
 use std::path::PathBuf;
 
+use emoxide::image::RgbImage;
 use emoxide::labels::{Classes, Expression};
-use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 

@@ -52,9 +52,8 @@ fn fer2013(out: &Path, drawn: &[Drawn]) -> Result<(), DataError> {
 
 /// `fer2013new.csv` and the exported folders, as in the official repository.
 fn ferplus(out: &Path, drawn: Vec<Drawn>) -> Result<(), DataError> {
-    let mut table = String::from(
-        "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n",
-    );
+    let mut table =
+        String::from("Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n");
     for (number, mut face) in drawn.into_iter().enumerate() {
         let folder = match face.split {
             Split::Train => "FER2013Train",
@@ -152,5 +151,5 @@ fn save_dynamic(image: &DynamicImage, path: &Path) -> Result<(), DataError> {
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder)?;
     }
-    image.save(path).map_err(|source| DataError::Image { path: path.into(), source })
+    image.save(path).map_err(|source| DataError::Encode { path: path.into(), source })
 }

@@ -88,7 +88,12 @@ pub fn contact_sheet(columns: u32, side: u32, zoom: u32, seed: u64) -> RgbImage 
         for column in 0..columns {
             let face = draw(expression, side, seed + u64::from(column));
             let large = image::imageops::resize(&face, cell, cell, image::imageops::FilterType::Nearest);
-            image::imageops::replace(&mut sheet, &large, (column * (cell + 2)).into(), (row as u32 * (cell + 2)).into());
+            image::imageops::replace(
+                &mut sheet,
+                &large,
+                (column * (cell + 2)).into(),
+                (row as u32 * (cell + 2)).into(),
+            );
         }
     }
     sheet

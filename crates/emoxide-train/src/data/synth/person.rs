@@ -93,7 +93,10 @@ pub(super) struct Picture {
 
 impl Picture {
     pub(super) fn draw(random: &mut impl Rng) -> Self {
-        let mut colour = || [(); 3].map(|()| random.random_range(0.05..0.9));
+        let mut colour = || {
+            let grey: f32 = random.random_range(0.1..0.85);
+            [(); 3].map(|()| grey + random.random_range(-0.12..0.12))
+        };
         let background = [colour(), colour()];
         let side: f32 = random.random_range(-0.8..0.8);
         let light = [side, random.random_range(-0.7..0.1), 0.8];
@@ -109,7 +112,7 @@ impl Picture {
             background,
             gamma: random.random_range(0.75..1.35),
             blur: random.random_range(0.0..0.5),
-            noise: random.random_range(1.0..8.0),
+            noise: random.random_range(1.0..7.0),
             gaze: [random.random_range(-0.25..0.25), random.random_range(-0.08..0.12)],
         }
     }

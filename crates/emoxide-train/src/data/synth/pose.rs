@@ -175,7 +175,9 @@ impl Pose {
         let strength = random.random_range(0.6..1.1);
         let peak = Self::peak(expression, random.random_bool(0.55));
         let mut part = |neutral: f32, peak: f32, spread: f32| {
-            neutral + (peak - neutral) * strength * random.random_range(0.85..1.15) + random.random_range(-spread..spread)
+            neutral
+                + (peak - neutral) * strength * random.random_range(0.85..1.15)
+                + random.random_range(-spread..spread)
         };
         let n = NEUTRAL;
         Self {

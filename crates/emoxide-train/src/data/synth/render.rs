@@ -130,7 +130,8 @@ impl Scene<'_> {
         let chin = bump(x, 0.15) * bump(y - MOUTH_ROW - 0.16 - self.pose.gap_lower, 0.05);
         let dark = 0.16 * socket + 0.14 * flank + 0.55 * nostril + 0.2 * under + 0.1 * chin;
         let skin = scaled(person.skin, 1.0 - dark + 0.07 * ridge + cheek);
-        let beard = person.beard * f32::from(y > 0.3 + 0.25 * (1.0 - x.abs() / person.width));
+        let beard_row = 0.3 + 0.3 * (1.0 - (x / person.width).powi(2));
+        let beard = person.beard * ((y - beard_row) / 0.15).clamp(0.0, 1.0);
         mix(skin, person.hair, beard)
     }
 
@@ -186,7 +187,9 @@ impl Scene<'_> {
         if !(0.0..=1.0).contains(&along) {
             return None;
         }
-        let raised = pose.brow_inner + (pose.brow_outer - pose.brow_inner) * along + pose.brow_arch * 4.0 * along * (1.0 - along);
+        let raised = pose.brow_inner
+            + (pose.brow_outer - pose.brow_inner) * along
+            + pose.brow_arch * 4.0 * along * (1.0 - along);
         let thickness = person.brow * (1.1 - 0.6 * along);
         ((y - BROW_ROW + raised).abs() < thickness).then(|| scaled(person.hair, 0.75))
     }
