@@ -8,6 +8,9 @@ use image::Rgb;
 use imageproc::drawing::{draw_filled_circle_mut, draw_filled_rect_mut, draw_text_mut, text_size};
 use imageproc::rect::Rect;
 
+/// Latin letters, digits and punctuation of DejaVu Sans; `tools/subset_font.sh` cuts it, its licence lies beside it.
+static FONT: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans-subset.ttf");
+
 const DARK: Rgb<u8> = Rgb([16, 16, 16]);
 const LIGHT: Rgb<u8> = Rgb([255, 255, 255]);
 
@@ -29,10 +32,11 @@ fn colour(expression: Option<Expression>) -> Rgb<u8> {
 /// A copy of the picture with every face boxed and named.
 pub(crate) fn draw(image: &RgbImage, faces: &[Face]) -> RgbImage {
     let mut canvas = image.clone();
-    let font = FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR).expect("the embedded font is sound");
+    let font = FontRef::try_from_slice(FONT).expect("the embedded font is sound");
     let short = image.width().min(image.height()) as f32;
     for face in faces {
-        let [x, y, width, height] = [face.bbox.x, face.bbox.y, face.bbox.width, face.bbox.height].map(|v| v.round() as i32);
+        let [x, y, width, height] =
+            [face.bbox.x, face.bbox.y, face.bbox.width, face.bbox.height].map(|v| v.round() as i32);
         let colour = colour(face.dominant_emotion);
         let line = ((short / 300.0).round() as i32).clamp(1, 6);
         frame(&mut canvas, [x, y, width, height], line + 1, DARK);

@@ -124,7 +124,11 @@ mod tests {
         assert_eq!(names(std::slice::from_ref(&root)), ["/a.jpg", "/b.PNG", "/clip.mp4"]);
         assert_eq!(names(&[format!("{root}/*.jpg")]), ["/a.jpg"]);
         assert_eq!(names(&[format!("{root}/none.jpg")]), ["/none.jpg"]);
-        assert!(matches!(&expand(&[format!("{root}/*.gif")]).unwrap()[0], Input::Bad(_, reason) if reason.contains("pattern")));
-        assert!(matches!(&expand(&[format!("{root}/clip.mp4")]).unwrap()[0], Input::Bad(_, reason) if reason.contains("video")));
+        assert!(
+            matches!(&expand(&[format!("{root}/*.gif")]).unwrap()[0], Input::Bad(_, reason) if reason.contains("pattern"))
+        );
+        assert!(
+            matches!(&expand(&[format!("{root}/clip.mp4")]).unwrap()[0], Input::Bad(_, reason) if reason.contains("video"))
+        );
     }
 }

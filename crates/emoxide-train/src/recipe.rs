@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::augment::AugmentConfig;
-use crate::data::{DataError, DataOptions, DataSet, DataSpec, Layout, LabelRule, Split};
+use crate::data::{DataError, DataOptions, DataSet, DataSpec, LabelRule, Layout, Split};
 use crate::loss::ObjectiveConfig;
 use crate::optimiser::OptimiserConfig;
 use crate::sampler::Sampler;
@@ -203,7 +203,8 @@ impl Recipe {
             apply_override(&mut table, text)?;
         }
         let content = |message: String| RecipeError::Content { path: path.to_owned(), message };
-        let recipe: Self = Value::Table(table).try_into().map_err(|error: toml::de::Error| content(error.to_string()))?;
+        let recipe: Self =
+            Value::Table(table).try_into().map_err(|error: toml::de::Error| content(error.to_string()))?;
         recipe.validate().map_err(|error| content(error.to_string()))?;
         Ok(recipe)
     }
@@ -240,14 +241,22 @@ impl Recipe {
             return value("data.hold_out", self.data.hold_out.to_string(), "a share between 0 and 0.9 is needed");
         }
         if self.data.select.is_none() && self.data.hold_out == 0.0 && self.run.select_on == SelectOn::Held {
-            return value("data.hold_out", "0".into(), "name `data.select`, a share above 0, or run.select_on = \"last\"");
+            return value(
+                "data.hold_out",
+                "0".into(),
+                "name `data.select`, a share above 0, or run.select_on = \"last\"",
+            );
         }
         if self.run.select_on == SelectOn::Test && self.data.test.is_empty() {
             return value("run.select_on", "test".into(), "`data.test` names no split");
         }
         let channels = self.data.preprocess.channels.count();
         if channels != self.network.channels() {
-            return value("data.preprocess.channels", channels.to_string(), "the network takes another number of channels");
+            return value(
+                "data.preprocess.channels",
+                channels.to_string(),
+                "the network takes another number of channels",
+            );
         }
         self.augment.check().or_else(|error| value("augment", error.to_string(), "see above"))?;
         self.data.preprocess.validate().or_else(|error| value("data.preprocess", error.to_string(), "see above"))?;

@@ -135,7 +135,8 @@ impl RunDir {
     /// How far the run has come and the folder of its state; `None` before the first epoch is done.
     pub fn progress(&self) -> Result<Option<(Progress, PathBuf)>, RunDirError> {
         // A kill between the two renames of `replace_state` leaves the previous state under its other name.
-        let Some(folder) = ["state", "state.previous"].map(|name| self.path(name)).into_iter().find(|path| path.exists())
+        let Some(folder) =
+            ["state", "state.previous"].map(|name| self.path(name)).into_iter().find(|path| path.exists())
         else {
             return Ok(None);
         };

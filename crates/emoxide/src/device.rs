@@ -7,13 +7,17 @@ use burn::tensor::Device;
 #[non_exhaustive]
 pub enum DeviceError {
     /// The text names no kind of device.
-    #[error("`{0}` is not a device; use cpu, vulkan, wgpu, metal or cuda, with an index as in `vulkan:1` where there are several")]
+    #[error(
+        "`{0}` is not a device; use cpu, vulkan, wgpu, metal or cuda, with an index as in `vulkan:1` where there are several"
+    )]
     Unknown(String),
     /// The number behind the colon is not one.
     #[error("`{0}` has no valid device index; write for instance `cuda:0`")]
     Index(String),
     /// The kind is known but this binary was built without it.
-    #[error("this build has no `{kind}` backend; build it with `cargo build --release --features {kind}`, or use {available}")]
+    #[error(
+        "this build has no `{kind}` backend; build it with `cargo build --release --features {kind}`, or use {available}"
+    )]
     NotBuilt {
         /// Backend asked for.
         kind: String,

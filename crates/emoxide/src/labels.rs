@@ -63,7 +63,9 @@ impl fmt::Display for Expression {
 #[non_exhaustive]
 pub enum LabelError {
     /// The name is neither canonical nor a known alias.
-    #[error("`{0}` is not an expression; known are anger, disgust, fear, happiness, sadness, surprise, neutral, contempt and their usual aliases")]
+    #[error(
+        "`{0}` is not an expression; known are anger, disgust, fear, happiness, sadness, surprise, neutral, contempt and their usual aliases"
+    )]
     UnknownName(String),
     /// The same expression stands twice in one list.
     #[error("`{0}` stands twice in the list of classes")]
@@ -185,7 +187,8 @@ impl Classes {
         let kept = target
             .iter()
             .map(|name| {
-                let index = self.index_of(name).ok_or(LabelError::Irreconcilable { missing: name, side: Side::Source })?;
+                let index =
+                    self.index_of(name).ok_or(LabelError::Irreconcilable { missing: name, side: Side::Source })?;
                 Ok(probabilities[index])
             })
             .collect::<Result<Vec<f32>, LabelError>>()?;

@@ -84,7 +84,8 @@ impl Preprocess {
                 return Err(PreprocessError::Statistics { name, found: values.len(), wanted });
             }
         }
-        let sound = self.mean.iter().all(|mean| mean.is_finite()) && self.std.iter().all(|std| std.is_finite() && *std > 0.0);
+        let sound =
+            self.mean.iter().all(|mean| mean.is_finite()) && self.std.iter().all(|std| std.is_finite() && *std > 0.0);
         if sound { Ok(()) } else { Err(PreprocessError::Value) }
     }
 
@@ -183,7 +184,14 @@ mod tests {
     use super::*;
 
     fn grey() -> Preprocess {
-        Preprocess { width: 3, height: 2, channels: Channels::Grey, filter: Filter::PillowBilinear, mean: vec![0.5], std: vec![0.25] }
+        Preprocess {
+            width: 3,
+            height: 2,
+            channels: Channels::Grey,
+            filter: Filter::PillowBilinear,
+            mean: vec![0.5],
+            std: vec![0.25],
+        }
     }
 
     #[test]

@@ -210,7 +210,12 @@ fn clamp(image: &RgbImage, detection: Option<&Detection>) -> FaceBox {
         return FaceBox { x: 0.0, y: 0.0, width, height };
     };
     let (left, top) = (bbox.left.clamp(0.0, width), bbox.top.clamp(0.0, height));
-    FaceBox { x: left, y: top, width: bbox.right.clamp(left, width) - left, height: bbox.bottom.clamp(top, height) - top }
+    FaceBox {
+        x: left,
+        y: top,
+        width: bbox.right.clamp(left, width) - left,
+        height: bbox.bottom.clamp(top, height) - top,
+    }
 }
 
 type Request = (Vec<RgbImage>, Sender<Vec<Vec<Face>>>);

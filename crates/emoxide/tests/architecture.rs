@@ -46,7 +46,13 @@ fn networks_open_no_file_and_know_no_label() {
 
 #[test]
 fn backends_are_named_in_one_file() {
-    let words = ["feature = \"vulkan\"", "feature = \"cuda\"", "feature = \"metal\"", "feature = \"wgpu\"", "feature = \"flex\""];
+    let words = [
+        "feature = \"vulkan\"",
+        "feature = \"cuda\"",
+        "feature = \"metal\"",
+        "feature = \"wgpu\"",
+        "feature = \"flex\"",
+    ];
     for name in ["emoxide", "emoxide-train", "emoxide-cli"] {
         assert_absent(&crates().join(name).join("src"), &words, |path| !path.ends_with("emoxide/src/device.rs"));
     }

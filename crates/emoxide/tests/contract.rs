@@ -135,7 +135,7 @@ fn a_record_gives_back_the_same_network() {
         let network = network.valid();
         let path = folder.path().join(case.name);
         network.clone().into_record().save(&path).expect("saves");
-        let record = burn::module::ModuleRecord::load(&path).expect("loads");
+        let record = burn::store::ModuleRecord::load(&path).expect("loads");
         let again = case.config.init(CLASSES, &device).load_record(record);
         let images = images(&case, 2, &device);
         assert_eq!(network.forward(images.clone()).values(), again.forward(images).values(), "{}", case.name);

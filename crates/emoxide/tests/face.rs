@@ -276,11 +276,8 @@ fn the_crop_of_a_large_face_is_smooth() {
 #[test]
 fn the_square_box_is_black_outside_the_image() {
     let image = RgbImage::from_pixel(100, 60, Rgb([200, 100, 50]));
-    let face = Detection {
-        bbox: BoundingBox::new(-20.0, 10.0, 20.0, 30.0),
-        score: 1.0,
-        landmarks: Landmarks([[0.0; 2]; 5]),
-    };
+    let face =
+        Detection { bbox: BoundingBox::new(-20.0, 10.0, 20.0, 30.0), score: 1.0, landmarks: Landmarks([[0.0; 2]; 5]) };
     // 40 wide, made square: x from -20 to 20, y from 0 to 40.
     let crop = Alignment::SquareBox { margin: 0.0 }.crop(&image, Some(&face), 40, 40);
     assert!(crop.enumerate_pixels().all(|(x, _, pixel)| pixel.0 == if x < 20 { [0; 3] } else { [200, 100, 50] }));

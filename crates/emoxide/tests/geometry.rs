@@ -1,9 +1,7 @@
 //! Boxes, similarities and suppression.
 
 use approx::assert_relative_eq;
-use emoxide::geometry::{
-    ARCFACE_112, BoundingBox, Landmarks, Overlap, Similarity, arcface, non_maximum_suppression,
-};
+use emoxide::geometry::{ARCFACE_112, BoundingBox, Landmarks, Overlap, Similarity, arcface, non_maximum_suppression};
 use proptest::prelude::*;
 
 fn similarity() -> impl Strategy<Value = Similarity> {

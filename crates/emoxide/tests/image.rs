@@ -134,22 +134,15 @@ fn every_kind_of_file_is_read_as_pillow_reads_it() {
 
 /// A picture that is large enough to be cut in the middle of its data, in each format.
 fn encoded(format: ImageFormat) -> Vec<u8> {
-    let image = RgbImage::from_fn(160, 120, |x, y| {
-        Rgb([(x * 7 + y * y) as u8, (x ^ (y * 3)) as u8, (x * x + y) as u8])
-    });
+    let image =
+        RgbImage::from_fn(160, 120, |x, y| Rgb([(x * 7 + y * y) as u8, (x ^ (y * 3)) as u8, (x * x + y) as u8]));
     let mut bytes = Cursor::new(Vec::new());
     image.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
-const FORMATS: [ImageFormat; 6] = [
-    ImageFormat::Jpeg,
-    ImageFormat::Png,
-    ImageFormat::WebP,
-    ImageFormat::Bmp,
-    ImageFormat::Tiff,
-    ImageFormat::Gif,
-];
+const FORMATS: [ImageFormat; 6] =
+    [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::Gif];
 
 #[test]
 fn cut_files_are_errors_in_every_format() {

@@ -102,7 +102,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
 fn table(sink: &mut dyn Write, evaluation: &Evaluation) -> Result<()> {
     let Evaluation { model, data, split, protocol, n, interval: [low, high], .. } = evaluation;
     writeln!(sink, "{model} on {data} {split}: {protocol}; n = {n}")?;
-    writeln!(sink, "accuracy        {:6.2} %   95 % interval {:.2} to {:.2}", evaluation.accuracy * 100.0, low * 100.0, high * 100.0)?;
+    writeln!(
+        sink,
+        "accuracy        {:6.2} %   95 % interval {:.2} to {:.2}",
+        evaluation.accuracy * 100.0,
+        low * 100.0,
+        high * 100.0
+    )?;
     writeln!(sink, "mean class      {:6.2} %", evaluation.mean_class_accuracy * 100.0)?;
     writeln!(sink, "macro F1        {:6.4}     weighted F1 {:.4}", evaluation.macro_f1, evaluation.weighted_f1)?;
     let auc = evaluation.auc.map_or("-".to_owned(), |auc| format!("{auc:.4}"));

@@ -104,9 +104,9 @@ fn list(folder: Option<&Path>, as_json: bool) -> Result<Finish> {
     } else {
         writeln!(sink, "{:<22} {:>12}  {:<12} {:<20} RESULTS", "NAME", "PARAMETERS", "INPUT", "WEIGHTS")?;
         for entry in &entries {
-            let input = entry["input"].as_array().map_or("-".to_owned(), |sides| {
-                sides.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
-            });
+            let input = entry["input"]
+                .as_array()
+                .map_or("-".to_owned(), |sides| sides.iter().map(ToString::to_string).collect::<Vec<_>>().join("x"));
             let results = entry["results"].as_array().map_or(String::new(), |results| {
                 let line = |result: &Value| {
                     let accuracy = result["accuracy"].as_f64().unwrap_or(f64::NAN) * 100.0;
@@ -115,7 +115,12 @@ fn list(folder: Option<&Path>, as_json: bool) -> Result<Finish> {
                 results.iter().map(line).collect::<Vec<_>>().join("; ")
             });
             let weights = entry["weights"].as_str().unwrap_or("-");
-            writeln!(sink, "{:<22} {:>12}  {input:<12} {weights:<20} {results}", text(&entry["name"]), entry["parameters"])?;
+            writeln!(
+                sink,
+                "{:<22} {:>12}  {input:<12} {weights:<20} {results}",
+                text(&entry["name"]),
+                entry["parameters"]
+            )?;
         }
     }
     sink.flush()?;
@@ -137,7 +142,11 @@ fn info(model: &str, as_json: bool) -> Result<Finish> {
     let preprocess = &card.preprocess;
     writeln!(sink, "{}", card.name)?;
     writeln!(sink, "classes      {}", card.classes)?;
-    writeln!(sink, "input        {}x{} {:?}, {:?}", preprocess.width, preprocess.height, preprocess.channels, preprocess.filter)?;
+    writeln!(
+        sink,
+        "input        {}x{} {:?}, {:?}",
+        preprocess.width, preprocess.height, preprocess.channels, preprocess.filter
+    )?;
     writeln!(sink, "mean, std    {:?}, {:?} (of 0..1)", preprocess.mean, preprocess.std)?;
     writeln!(sink, "temperature  {}", card.temperature)?;
     writeln!(sink, "mirror       {}", if card.mirror { "mean of the picture and its mirror image" } else { "no" })?;

@@ -65,7 +65,8 @@ fn twenty_bad_inputs_are_named_and_the_good_one_is_answered() {
     println!("{}", said.replace(&folder.path().display().to_string(), ""));
     assert_eq!(output.status.code(), Some(3), "{said}");
     for (name, word) in &bad {
-        let line = said.lines().find(|line| line.contains(&format!("/{name}:"))).unwrap_or_else(|| panic!("{name}: {said}"));
+        let line =
+            said.lines().find(|line| line.contains(&format!("/{name}:"))).unwrap_or_else(|| panic!("{name}: {said}"));
         assert!(line.starts_with("skipped ") && line.contains(word), "{line}");
     }
     assert!(said.contains("20 of 21 inputs skipped"), "{said}");

@@ -76,7 +76,11 @@ fn wrong_settings_are_refused_with_what_to_do() {
         Case { arguments: &["predict", "x.jpg", "--format", "xml"], code: 2, said: "ndjson" },
         Case { arguments: &["predict", "x.jpg", "--device", "gpu"], code: 1, said: "use cpu" },
         Case { arguments: &["predict", "x.jpg", "--device", "cuda"], code: 1, said: "--features cuda" },
-        Case { arguments: &["predict", "x.jpg", "--model", "nowhere.safetensors"], code: 1, said: "nowhere.safetensors" },
+        Case {
+            arguments: &["predict", "x.jpg", "--model", "nowhere.safetensors"],
+            code: 1,
+            said: "nowhere.safetensors",
+        },
         Case { arguments: &["predict", "x.jpg", "--min-confidence", "7"], code: 1, said: "between 0 and 1" },
         Case { arguments: &["predict", "x.jpg", "--classes", "glee"], code: 1, said: "`glee` is not an expression" },
         Case { arguments: &["frobnicate"], code: 2, said: "predict" },

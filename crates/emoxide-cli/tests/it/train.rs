@@ -27,7 +27,8 @@ fn metrics(run_dir: &Path) -> Vec<String> {
 fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("faces");
-    let drawn = run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", "40"]);
+    let drawn =
+        run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", "40"]);
     assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));
     let set = ["--set", "schedule.epochs=3", "--set", "network.dropout=0.2"];
 
@@ -64,7 +65,16 @@ fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
     let output = run(&["eval", "--model", &model, "--data", &source, "--split", "test", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let figures: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
-    assert_eq!(figures["n"].as_u64().unwrap(), figures["confusion"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap()).map(|count| count.as_u64().unwrap()).sum::<u64>());
+    assert_eq!(
+        figures["n"].as_u64().unwrap(),
+        figures["confusion"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|row| row.as_array().unwrap())
+            .map(|count| count.as_u64().unwrap())
+            .sum::<u64>()
+    );
     assert!(figures["interval"][0].as_f64() <= figures["accuracy"].as_f64());
 
     let again = run(&texts(&quick(&data, &killed, &set)));
@@ -79,7 +89,8 @@ fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
 fn drawn_faces_are_learnt() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("faces");
-    let drawn = run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", "60"]);
+    let drawn =
+        run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", "60"]);
     assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));
     let run_dir = folder.path().join("run");
     let output = run(&texts(&quick(&data, &run_dir, &["--set", "schedule.epochs=8"])));

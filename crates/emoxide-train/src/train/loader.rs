@@ -6,8 +6,8 @@ use std::thread::Scope;
 use emoxide::preprocess::Preprocess;
 use rayon::prelude::*;
 
-use crate::augment::{AugmentConfig, SampleKey};
 use super::TrainError;
+use crate::augment::{AugmentConfig, SampleKey};
 use crate::data::DataSet;
 
 /// Batches that wait; one is being used while one is being made.

@@ -81,7 +81,8 @@ pub(super) fn finish(
 
 /// Label rule, classes and test-time averaging, in words.
 pub fn protocol(part: &Part, model: &Model, classes: &Classes) -> String {
-    let averaging = if model.card().mirror { "mean of the picture and its mirror image" } else { "no test-time averaging" };
+    let averaging =
+        if model.card().mirror { "mean of the picture and its mirror image" } else { "no test-time averaging" };
     // Only FER+ has votes, so only there does a rule make them labels.
     let rule = if part.set == Layout::FerPlus { format!("{} rule, ", part.labels.name()) } else { String::new() };
     format!("{rule}{} classes, {averaging}", classes.len())

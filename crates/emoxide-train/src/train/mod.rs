@@ -28,8 +28,8 @@ use crate::ema::{Ema, EmaConfig};
 use crate::evaluate::{Metrics, PredictionError, Predictions, fit_temperature};
 use crate::loss::ObjectiveError;
 use crate::optimiser::Optimiser;
-use crate::report::ReportError;
 use crate::recipe::{Part, Recipe, SelectOn};
+use crate::report::ReportError;
 use crate::run_dir::{Environment, EpochRow, Progress, RunDir, RunDirError};
 use crate::sampler::{self, LastBatch};
 use crate::snapshot::{self, StateError};
@@ -114,7 +114,9 @@ pub enum TrainError {
     #[error("run.start_from: {0} holds another network or other classes than the recipe")]
     StartFrom(PathBuf),
     /// Training went wrong numerically.
-    #[error("the loss of epoch {epoch} is {loss}; lower `schedule.rate`, add warm-up or clip gradients. The run's last good state is kept")]
+    #[error(
+        "the loss of epoch {epoch} is {loss}; lower `schedule.rate`, add warm-up or clip gradients. The run's last good state is kept"
+    )]
     Diverged {
         /// Epoch, from 1.
         epoch: usize,
@@ -137,7 +139,12 @@ impl Splits {
             let spec = job.sources.iter().find(|spec| spec.layout == part.set).ok_or(TrainError::NoSource(part.set))?;
             Ok(part.open(spec, &recipe.data.classes, &recipe.data.drop)?)
         };
-        let test = recipe.data.test.iter().map(|part| Ok((part.clone(), read(part)?))).collect::<Result<Vec<_>, TrainError>>()?;
+        let test = recipe
+            .data
+            .test
+            .iter()
+            .map(|part| Ok((part.clone(), read(part)?)))
+            .collect::<Result<Vec<_>, TrainError>>()?;
         let all = read(&recipe.data.train)?;
         let (train, select) = match (&recipe.data.select, recipe.run.select_on) {
             (_, SelectOn::Last) => (all, None),
@@ -338,12 +345,18 @@ fn train_epoch(
 
             let last = index + 1 == count;
             let group = index / recipe.run.accumulate;
-            let in_group = if group + 1 == steps { count - group * recipe.run.accumulate } else { recipe.run.accumulate };
+            let in_group =
+                if group + 1 == steps { count - group * recipe.run.accumulate } else { recipe.run.accumulate };
             let gradients = GradientsParams::from_grads((loss.clone() / in_group as f64).backward(), &state.network);
             gathered.accumulate(&state.network, gradients);
 
             if last || (index + 1) % recipe.run.accumulate == 0 {
-                rate = recipe.schedule.shape.rate(recipe.optimiser.rate(), (epoch - 1) * steps + group, steps, recipe.schedule.epochs);
+                rate = recipe.schedule.shape.rate(
+                    recipe.optimiser.rate(),
+                    (epoch - 1) * steps + group,
+                    steps,
+                    recipe.schedule.epochs,
+                );
                 let network = state.network.clone();
                 state.network = state.optimiser.step(rate, network, gathered.grads());
                 state.progress.steps += 1;

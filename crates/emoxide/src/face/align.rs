@@ -11,13 +11,8 @@ use crate::preprocess::Alignment;
 ///
 /// Medians over 600 training images of what MTCNN finds on upright, frontal faces (score above 0.95), made left-right
 /// symmetric; measured by `tools/reference/fer2013_template.py`. Median absolute deviations are 0.022 to 0.041.
-pub const FER2013_TEMPLATE: [[f32; 2]; 5] = [
-    [0.308_23, 0.379_66],
-    [0.691_77, 0.379_66],
-    [0.5, 0.599_37],
-    [0.338_48, 0.774_29],
-    [0.661_52, 0.774_29],
-];
+pub const FER2013_TEMPLATE: [[f32; 2]; 5] =
+    [[0.308_23, 0.379_66], [0.691_77, 0.379_66], [0.5, 0.599_37], [0.338_48, 0.774_29], [0.661_52, 0.774_29]];
 
 /// A box is cut to at most this many times the image's longer side; what lies beyond is black anyway.
 const LARGEST_BOX: f32 = 4.0;

@@ -16,13 +16,8 @@ impl Landmarks {
 }
 
 /// Where ArcFace and face.evoLVe put the five points in a crop of 112 x 112 pixels.
-pub const ARCFACE_112: [[f32; 2]; 5] = [
-    [38.294_6, 51.696_3],
-    [73.531_8, 51.501_4],
-    [56.025_2, 71.736_6],
-    [41.549_3, 92.365_5],
-    [70.729_9, 92.204_1],
-];
+pub const ARCFACE_112: [[f32; 2]; 5] =
+    [[38.294_6, 51.696_3], [73.531_8, 51.501_4], [56.025_2, 71.736_6], [41.549_3, 92.365_5], [70.729_9, 92.204_1]];
 
 /// [`ARCFACE_112`] for a crop of another side in pixels: both coordinates times `side / 112`.
 pub fn arcface(side: f32) -> [[f32; 2]; 5] {

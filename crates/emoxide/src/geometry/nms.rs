@@ -18,12 +18,7 @@ pub enum Overlap {
 ///
 /// # Panics
 /// If there are not as many scores as boxes.
-pub fn non_maximum_suppression(
-    boxes: &[BoundingBox],
-    scores: &[f32],
-    threshold: f32,
-    overlap: Overlap,
-) -> Vec<usize> {
+pub fn non_maximum_suppression(boxes: &[BoundingBox], scores: &[f32], threshold: f32, overlap: Overlap) -> Vec<usize> {
     assert_eq!(boxes.len(), scores.len(), "one score for each box");
     let extra = match overlap {
         Overlap::Union => 0.0,

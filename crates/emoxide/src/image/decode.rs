@@ -93,14 +93,8 @@ fn recognise(bytes: &[u8]) -> Result<ImageFormat, ImageError> {
     }
 }
 
-const READ: [ImageFormat; 6] = [
-    ImageFormat::Jpeg,
-    ImageFormat::Png,
-    ImageFormat::WebP,
-    ImageFormat::Bmp,
-    ImageFormat::Tiff,
-    ImageFormat::Gif,
-];
+const READ: [ImageFormat; 6] =
+    [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::Gif];
 
 fn name(format: ImageFormat) -> String {
     match format {

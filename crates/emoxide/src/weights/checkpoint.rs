@@ -109,7 +109,9 @@ pub enum CheckpointError {
         reason: String,
     },
     /// Safetensors, but without our metadata.
-    #[error("{origin}: a safetensors file but no emoxide checkpoint; `emoxide models import` makes one from foreign weights")]
+    #[error(
+        "{origin}: a safetensors file but no emoxide checkpoint; `emoxide models import` makes one from foreign weights"
+    )]
     Foreign {
         /// File name.
         origin: String,

@@ -80,8 +80,18 @@ impl Writer {
 
     fn csv_header(&mut self) -> Result<()> {
         let mut header: Vec<String> = [
-            "input", "frame", "timestamp", "face_id", "success", "FaceScore", "FaceRectX", "FaceRectY", "FaceRectWidth",
-            "FaceRectHeight", "FrameWidth", "FrameHeight",
+            "input",
+            "frame",
+            "timestamp",
+            "face_id",
+            "success",
+            "FaceScore",
+            "FaceRectX",
+            "FaceRectY",
+            "FaceRectWidth",
+            "FaceRectHeight",
+            "FrameWidth",
+            "FrameHeight",
         ]
         .map(str::to_owned)
         .to_vec();

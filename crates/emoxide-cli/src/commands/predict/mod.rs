@@ -88,11 +88,15 @@ impl Arguments {
         let device = device::open(&self.device)?;
         let model = zoo::open(&self.model, &device).with_context(|| format!("--model {}", self.model))?;
         let classes = self.classes.as_deref().map(super::classes).transpose()?;
-        if let Some(missing) = classes.iter().flat_map(|list| list.iter()).find(|name| model.classes().index_of(*name).is_none()) {
+        if let Some(missing) =
+            classes.iter().flat_map(|list| list.iter()).find(|name| model.classes().index_of(*name).is_none())
+        {
             bail!("--classes: the model does not know {missing}; it knows {}", model.classes());
         }
         let detector = match self.detector {
-            DetectorName::Mtcnn => DetectorConfig::Mtcnn(MtcnnConfig { min_face: self.min_face, ..MtcnnConfig::default() }),
+            DetectorName::Mtcnn => {
+                DetectorConfig::Mtcnn(MtcnnConfig { min_face: self.min_face, ..MtcnnConfig::default() })
+            }
             DetectorName::None => DetectorConfig::WholeImage,
         };
         let detector = Detector::new(&detector, &device)?;
@@ -170,7 +174,8 @@ fn read(input: &Input, limits: &Limits) -> Result<RgbImage, String> {
 
 /// A file stem for what is derived from an input; two inputs of one name do not overwrite each other.
 fn unique_stem(input: &str, used: &mut std::collections::HashMap<String, usize>) -> String {
-    let stem = Path::new(input).file_stem().map_or_else(|| "stdin".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let stem =
+        Path::new(input).file_stem().map_or_else(|| "stdin".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let stem = if stem == "-" { "stdin".to_owned() } else { stem };
     let count = used.entry(stem.clone()).or_insert(0);
     *count += 1;

@@ -130,7 +130,8 @@ fn moved(bbox: &BoundingBox, [left, top, right, bottom]: [f32; 4]) -> BoundingBo
 /// Five x and five y in units of the box's sides to pixels of the image, counted from 0.
 fn landmarks(bbox: &BoundingBox, points: [f32; 10]) -> Landmarks {
     let (width, height) = (bbox.width() + 1.0, bbox.height() + 1.0);
-    Landmarks([0, 1, 2, 3, 4].map(|point| {
-        [width * points[point] + bbox.left - 1.0, height * points[point + 5] + bbox.top - 1.0]
-    }))
+    Landmarks(
+        [0, 1, 2, 3, 4]
+            .map(|point| [width * points[point] + bbox.left - 1.0, height * points[point + 5] + bbox.top - 1.0]),
+    )
 }

@@ -103,7 +103,8 @@ impl Mtcnn {
         for (index, image) in images.iter().enumerate() {
             candidates.extend(pyramid::propose(&self.networks.pnet, image, index, &self.config, &self.device));
         }
-        let candidates = cascade::refine(&self.networks.rnet, images, candidates, self.config.thresholds[1], &self.device);
+        let candidates =
+            cascade::refine(&self.networks.rnet, images, candidates, self.config.thresholds[1], &self.device);
         let found = cascade::finish(&self.networks.onet, images, candidates, self.config.thresholds[2], &self.device);
 
         let mut faces: Vec<Vec<Detection>> = vec![Vec::new(); images.len()];

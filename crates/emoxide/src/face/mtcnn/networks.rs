@@ -133,7 +133,10 @@ impl RefineNet {
         let map = self.pool2.forward(self.prelu2.forward(self.conv2.forward(map)));
         let map = self.prelu3.forward(self.conv3.forward(map)); // [batch, 64, 3, 3]
         let width = self.prelu4.forward(self.dense4.forward(flatten(map)));
-        ScoredOffsets { scores: softmax(self.dense5_1.forward(width.clone()), 1), offsets: self.dense5_2.forward(width) }
+        ScoredOffsets {
+            scores: softmax(self.dense5_1.forward(width.clone()), 1),
+            offsets: self.dense5_2.forward(width),
+        }
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) fn propose(
         .map(|Proposal { cell, offsets: [left, top, right, bottom] }| {
             let BoundingBox { left: x1, top: y1, right: x2, bottom: y2 } = cell.bbox;
             let (width, height) = (x2 - x1, y2 - y1);
-            let moved = BoundingBox::new(x1 + left * width, y1 + top * height, x2 + right * width, y2 + bottom * height);
+            let moved =
+                BoundingBox::new(x1 + left * width, y1 + top * height, x2 + right * width, y2 + bottom * height);
             Candidate { bbox: moved.squared(), ..cell }
         })
         .collect()
