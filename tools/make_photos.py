@@ -23,7 +23,7 @@ def scaled(image, height):
 
 
 def save(image, name, **options):
-    image.save(OUT / f"{name}.jpg", quality=90, optimize=True, **options)
+    image.save(OUT / f"{name}.jpg", quality=90, subsampling=0, optimize=True, **options)
 
 
 def main(sample_data):

@@ -89,7 +89,7 @@ impl RunDir {
             return Err(RunDirError::Occupied(root.to_owned()));
         }
         fs_err::create_dir_all(root)?;
-        for folder in ["last", "best"] {
+        for folder in ["last", "best", "events"] {
             fs_err::create_dir_all(root.join(folder))?;
         }
         write_whole(&run.path("environment.json"), to_json(environment).as_bytes())?;

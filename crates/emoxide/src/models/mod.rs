@@ -91,7 +91,9 @@ impl NetworkConfig {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
-        self.build(classes, device).materialize()
+        let network = self.build(classes, device);
+        network.visit(&mut Draw);
+        network
     }
 
     /// Like [`init`](Self::init), but weights are drawn at first use, which weights that are loaded never come to.
@@ -112,7 +114,7 @@ impl NetworkConfig {
 
     /// Number of trained values of a network with so many classes.
     pub fn parameters(&self, classes: usize, device: &Device) -> usize {
-        self.build(classes, device).num_params()
+        parameters(&self.build(classes, device))
     }
 
     /// Channels of the input images.
@@ -159,6 +161,15 @@ pub fn parameters(network: &impl Module) -> usize {
 struct Count {
     path: Vec<String>,
     total: usize,
+}
+
+/// Makes every parameter that waits for its first use draw its values.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
+    }
 }
 
 impl ModuleVisitor for Count {
