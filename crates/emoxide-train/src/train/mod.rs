@@ -260,13 +260,12 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
             row.select_loss = Some(metrics.nll);
             row.select_accuracy = Some(metrics.accuracy);
             row.select_mean_class_accuracy = Some(metrics.mean_class_accuracy);
-            better = state.progress.best.is_none_or(|(_, best)| metrics.accuracy > best);
-            if better {
-                state.progress.best = Some((epoch, metrics.accuracy));
-            }
+            let best = state.progress.best.and_then(|best| state.progress.rows[best - 1].select_accuracy);
+            better = best.is_none_or(|best| metrics.accuracy > best);
             model.set_temperature(temperature);
-        } else {
-            state.progress.best = Some((epoch, row.train_accuracy));
+        }
+        if better {
+            state.progress.best = Some(epoch);
         }
         row.seconds = begun.elapsed().as_secs_f64();
         model.save(&run.last())?;
