@@ -47,6 +47,23 @@ pub enum Network {
     Ir(Ir),
 }
 
+impl Network {
+    /// The same network after every weight that is still to be drawn has been, in the order of its modules. Left alone,
+    /// Burn draws each at its first use, when the seed that was meant for it may long be spent.
+    pub(crate) fn drawn(self) -> Self {
+        self.visit(&mut Draw);
+        self
+    }
+}
+
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
+    }
+}
+
 impl Classifier for Network {
     fn features(&self, images: Tensor<4>) -> Features {
         match self {
@@ -91,7 +108,7 @@ impl NetworkConfig {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
-        self.build(classes, device).materialize()
+        self.build(classes, device).drawn()
     }
 
     /// Like [`init`](Self::init), but weights are drawn at first use, which weights that are loaded never come to.
