@@ -1,10 +1,11 @@
-# Everything that CI does, in one command.
+# What CI does, in one command.
 check:
-    cargo fmt --all --check
+    .ci/run
+
+# The lints, the documentation and the GPU build; they join `check` once they are clean.
+strict:
     cargo clippy --workspace --all-targets -- -D warnings
-    cargo test --workspace
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-    tools/first-command.sh
     cargo check -p emoxide-cli --features vulkan
 
 # The parity fixtures, written anew by the reference implementations.

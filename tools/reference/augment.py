@@ -67,7 +67,7 @@ def cases():
             yield dict(kind="resized-crop", **window, out_height=rows, out_width=cols, filter=filter_name)
     for height, width in [(30, 41), (11, 14), (12, 13), (35, 20), (37, 48)]:
         yield dict(kind="center-crop", height=height, width=width)
-    for padding, top, left, height, width in [(4, 0, 0, 30, 41), (4, 8, 8, 30, 41), (3, 2, 5, 20, 44)]:
+    for padding, top, left, height, width in [(4, 0, 0, 30, 41), (4, 8, 8, 30, 41), (3, 2, 5, 20, 42)]:
         yield dict(kind="random-crop", padding=padding, top=top, left=left, height=height, width=width, fill=fill)
 
 

@@ -3,6 +3,8 @@
 The twin in Rust is `emoxide_testing::portable`.
 """
 
+import copy
+
 import numpy as np
 import torch
 
@@ -55,9 +57,18 @@ def samples(value: torch.Tensor, count: int = 8) -> torch.Tensor:
     return torch.cat([flat[list(index)], flat.norm()[None]]).float()
 
 
+def rounding(model, images, seams) -> dict:
+    """The gradients as single precision gives them: how far they are from double precision is how far anyone's may be."""
+    model = copy.deepcopy(model).float().train()
+    _, _, logits = seams(model, images.float())
+    (logits * tensor("cotangent", logits.shape)).sum().backward()
+    return {name: value.grad for name, value in model.named_parameters()}
+
+
 def record(out: dict, case: str, model, images: torch.Tensor, seams) -> None:
     """Evaluation at three depths; then one training step's logits, statistics and gradients. `seams(model, images)` returns
     features, embedding and logits. The reference runs in double precision, so that its own rounding stays out."""
+    noise = rounding(model, images, seams)
     model = model.double()
     model.eval()
     with torch.no_grad():
@@ -71,6 +82,7 @@ def record(out: dict, case: str, model, images: torch.Tensor, seams) -> None:
     for name, value in model.named_parameters():
         assert value.grad is not None, name
         out[f"{case}/grad/{name}"] = samples(value.grad)
+        out[f"{case}/noise/{name}"] = (noise[name].double() - value.grad).abs().max()[None]
     for name, value in model.named_buffers():
         if not name.endswith("num_batches_tracked"):
             out[f"{case}/stat/{name}"] = samples(value)

@@ -35,9 +35,10 @@ pub struct Progress {
     pub epochs: usize,
     /// Optimiser steps made.
     pub steps: usize,
-    /// Epoch of the best checkpoint, and what it was chosen by.
-    pub best: Option<(usize, f64)>,
-    /// All rows so far.
+    /// Epoch of the best checkpoint.
+    pub best: Option<usize>,
+    /// All rows so far. They lie beside as CSV, whose numbers come back bit for bit; JSON's may not.
+    #[serde(skip)]
     pub rows: Vec<EpochRow>,
 }
 
@@ -89,7 +90,7 @@ impl RunDir {
             return Err(RunDirError::Occupied(root.to_owned()));
         }
         fs_err::create_dir_all(root)?;
-        for folder in ["last", "best"] {
+        for folder in ["last", "best", "events"] {
             fs_err::create_dir_all(root.join(folder))?;
         }
         write_whole(&run.path("environment.json"), to_json(environment).as_bytes())?;
@@ -141,7 +142,12 @@ impl RunDir {
             return Ok(None);
         };
         let path = folder.join("progress.json");
-        let progress = serde_json::from_str(&fs_err::read_to_string(&path)?)
+        let mut progress: Progress = serde_json::from_str(&fs_err::read_to_string(&path)?)
+            .map_err(|error| RunDirError::State { path, reason: error.to_string() })?;
+        let path = folder.join("metrics.csv");
+        progress.rows = csv::Reader::from_reader(fs_err::File::open(&path)?)
+            .deserialize()
+            .collect::<Result<_, _>>()
             .map_err(|error| RunDirError::State { path, reason: error.to_string() })?;
         Ok(Some((progress, folder)))
     }
@@ -158,6 +164,7 @@ impl RunDir {
                 fs_err::remove_dir_all(&next)?;
             }
             fs_err::create_dir_all(&next)?;
+            fs_err::write(next.join("metrics.csv"), table(&progress.rows)?)?;
             Ok(fs_err::write(next.join("progress.json"), to_json(progress))?)
         };
         prepare()?;
@@ -180,13 +187,17 @@ impl RunDir {
 
     /// Writes `metrics.csv` anew from all rows.
     pub fn write_metrics(&self, rows: &[EpochRow]) -> Result<(), RunDirError> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        for row in rows {
-            writer.serialize(row).map_err(std::io::Error::other)?;
-        }
-        let bytes = writer.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?;
-        write_whole(&self.path("metrics.csv"), &bytes)
+        write_whole(&self.path("metrics.csv"), &table(rows)?)
     }
+}
+
+/// Rows as the bytes of a CSV file.
+fn table(rows: &[EpochRow]) -> Result<Vec<u8>, RunDirError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(std::io::Error::other)?;
+    }
+    Ok(writer.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?)
 }
 
 /// Where and with what a run was made.

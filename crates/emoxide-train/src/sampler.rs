@@ -21,7 +21,7 @@ pub enum Sampler {
     Upsample,
     /// Each sample of a class with `n` of the largest class's `m` samples `ceil(m / n)` times; shuffled.
     RepeatReciprocal,
-    /// Each sample of a class with share `f` of the data `ceil(max(1, sqrt(threshold / f)))` times; shuffled. Source: APViT's
+    /// Each sample of a class with share `f` of the data `ceil(max(1, sqrt(threshold / f)))` times; shuffled. Source: `APViT`'s
     /// configuration of the class-balanced set of LVIS.
     RepeatSqrt {
         /// Share below which a class is repeated.

@@ -1,6 +1,8 @@
 //! Parity with torchvision where parameters are given, agreement of distributions where they are drawn, and independence
 //! from everything but the sample's key. Fixtures: `tools/reference/augment.py`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -265,7 +267,7 @@ fn erasing_writes_one_rectangle_in_all_channels() {
         for _ in 0..200 {
             let mut values = vec![100.0_f32; 3 * rows * cols];
             op.apply(&mut values, [3, rows, cols], &mut random);
-            let erased: Vec<bool> = values.iter().map(|value| *value != 100.0).collect();
+            let erased: Vec<bool> = values.iter().map(|value| *value < 50.0).collect();
             let channel = &erased[..rows * cols];
             assert!(erased.chunks(rows * cols).all(|other| other == channel));
             let at: Vec<_> = (0..rows * cols).filter(|at| channel[*at]).map(|at| (at / cols, at % cols)).collect();
@@ -273,7 +275,7 @@ fn erasing_writes_one_rectangle_in_all_channels() {
             let height = span(at.iter().map(|at| at.0).collect());
             let width = span(at.iter().map(|at| at.1).collect());
             assert_eq!(at.len(), height * width, "a full rectangle");
-            written.extend(values.into_iter().filter(|value| *value != 100.0).map(f64::from));
+            written.extend(values.into_iter().filter(|value| *value < 50.0).map(f64::from));
         }
         let mean = written.iter().sum::<f64>() / written.len() as f64;
         let variance = written.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / written.len() as f64;
@@ -347,6 +349,7 @@ fn recipes_survive_a_round_trip() {
 
 #[test]
 fn an_epoch_of_small_pictures_takes_seconds() {
+    const COUNT: u64 = 2_500;
     let config = config(
         "image = [
             { kind = 'affine', degrees = 10, translate = [0.1, 0.1], scale = [0.9, 1.1], interpolation = 'bilinear' },
@@ -354,7 +357,6 @@ fn an_epoch_of_small_pictures_takes_seconds() {
             { kind = 'random-crop', width = 44, height = 44 },
         ]",
     );
-    const COUNT: u64 = 2_500;
     let start = Instant::now();
     for index in 0..COUNT {
         config.apply(face(index), SampleKey { seed: 0, epoch: 0, index }).unwrap();

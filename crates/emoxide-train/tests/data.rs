@@ -1,5 +1,8 @@
 //! Readers against small data sets written here, and against the real votes where they are.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use emoxide::labels::{Classes, Expression};
@@ -39,7 +42,7 @@ fn fer2013_csv(rows: &[(u8, &str, u8)]) -> String {
     let mut text = String::from("emotion,pixels,Usage\n");
     for (emotion, usage, value) in rows {
         let pixels = vec![value.to_string(); 48 * 48].join(" ");
-        text.push_str(&format!("{emotion},{pixels},{usage}\n"));
+        writeln!(text, "{emotion},{pixels},{usage}").unwrap();
     }
     text
 }
@@ -125,8 +128,11 @@ fn fer2013_folders_split_test_by_file_name() {
     assert_eq!(open(&spec, Split::Private).unwrap().samples[0].name, "test/neutral/PrivateTest_4.png");
 }
 
+/// The votes of a row and the label under each rule: majority, argmax10, argmax8, soft.
+type Row = ([u8; 10], Option<usize>, Option<usize>, usize, Option<&'static [f32]>);
+
 /// Rows that the four rules treat differently, with the label each gives: neutral 0, happiness 1, …, as in the file.
-const ROWS: [([u8; 10], Option<usize>, Option<usize>, usize, Option<&[f32]>); 7] = [
+const ROWS: [Row; 7] = [
     // A clear majority.
     ([8, 2, 0, 0, 0, 0, 0, 0, 0, 0], Some(0), Some(0), 0, Some(&[0.8, 0.2])),
     // 5 of 10 is no majority, but 5 of the 9 left without the single vote is.
@@ -150,7 +156,7 @@ fn ferplus_rules_follow_the_votes() {
     for (index, (votes, ..)) in ROWS.iter().enumerate() {
         picture(root.path(), &format!("pictures/{index}.png"), index as u8);
         let votes = votes.map(|count| count.to_string()).join(",");
-        text.push_str(&format!("Training,fer{index:07}.png,pictures/{index}.png,{votes}\n"));
+        writeln!(text, "Training,fer{index:07}.png,pictures/{index}.png,{votes}").unwrap();
     }
     write(root.path(), "ferplus.csv", &text);
     let spec = format!("ferplus={}", root.path().display());
@@ -189,10 +195,10 @@ fn ferplus_is_read_in_every_form() {
     let header = format!("Usage,Image name,{VOTES}\n");
     let mut official = header.clone();
     for (index, (usage, winner)) in usages.iter().zip(winners).enumerate() {
-        official.push_str(&format!("{usage},fer{index:07}.png,{}\n", votes(winner)));
+        writeln!(official, "{usage},fer{index:07}.png,{}", votes(winner)).unwrap();
     }
     // Rows without a picture have an empty name.
-    official.push_str(&format!("Training,,{}\n", votes(9)));
+    writeln!(official, "Training,,{}", votes(9)).unwrap();
 
     // The official table and the exported folders, below `data` as in the official repository.
     let exported = root.path().join("exported");
@@ -213,7 +219,7 @@ fn ferplus_is_read_in_every_form() {
         let mut text = String::new();
         for (index, (_, winner)) in folders.iter().zip(winners).enumerate().filter(|(_, (at, _))| *at == folder) {
             picture(&lists, &format!("{folder}/fer{index:07}.png"), index as u8);
-            text.push_str(&format!("fer{index:07}.png,\"(0, 0, 48, 48)\",{}\n", votes(winner)));
+            writeln!(text, "fer{index:07}.png,\"(0, 0, 48, 48)\",{}", votes(winner)).unwrap();
         }
         write(&lists, &format!("{folder}/label.csv"), &text);
     }
@@ -222,7 +228,7 @@ fn ferplus_is_read_in_every_form() {
     let mut text = format!("Usage,Image name,file,{VOTES}\n");
     for (index, (usage, winner)) in usages.iter().zip(winners).enumerate() {
         picture(root.path(), &format!("elsewhere/{index}.png"), index as u8);
-        text.push_str(&format!("{usage},fer{index:07}.png,{index}.png,{}\n", votes(winner)));
+        writeln!(text, "{usage},fer{index:07}.png,{index}.png,{}", votes(winner)).unwrap();
     }
     write(&named, "votes.csv", &text);
 

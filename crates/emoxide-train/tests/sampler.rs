@@ -12,7 +12,9 @@ fn classes(counts: &[usize]) -> Vec<usize> {
 
 fn per_class(order: &[usize], classes: &[usize], count: usize) -> Vec<usize> {
     let mut found = vec![0; count];
-    order.iter().for_each(|index| found[classes[*index]] += 1);
+    for index in order {
+        found[classes[*index]] += 1;
+    }
     found
 }
 
@@ -43,7 +45,9 @@ fn upsampling_fills_every_class_evenly() {
     let order = Sampler::Upsample.order(&classes, 5, 0);
     assert_eq!(per_class(&order, &classes, 4), [10, 10, 0, 10]);
     let mut visits = vec![0; classes.len()];
-    order.iter().for_each(|index| visits[*index] += 1);
+    for index in order {
+        visits[index] += 1;
+    }
     assert!(visits[..10].iter().all(|count| *count == 1));
     assert!(visits[10..13].iter().all(|count| (3..=4).contains(count)));
     assert!(visits[13..].iter().all(|count| (1..=2).contains(count)));

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use emoxide::face::mtcnn::{self, FaceOrder, MtcnnNetworks};
-use emoxide::face::{Alignment, Detection, Detector, DetectorConfig, FER2013_TEMPLATE, Mtcnn, MtcnnConfig, MtcnnError};
+use emoxide::face::{Detection, Detector, DetectorConfig, FER2013_TEMPLATE, Mtcnn, MtcnnConfig, MtcnnError};
 use emoxide::geometry::{ARCFACE_112, BoundingBox, Landmarks, Similarity};
 use emoxide::image::{Filter, Limits, RgbImage, decode, resize};
+use emoxide::preprocess::Alignment;
 use image::Rgb;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -123,7 +124,7 @@ fn networks_agree_with_pytorch() {
         TensorData::new(values, view.shape().to_vec())
     };
     let close = |name: &str, actual: TensorData| {
-        assert_eq!(actual.shape, data(name).shape, "{name}");
+        assert_eq!(actual.shape(), data(name).shape(), "{name}");
         actual.assert_approx_eq::<f32>(&data(name), Tolerance::rel_abs(1e-3, 1e-4));
     };
     let input = |name: &str| Tensor::<4>::from_data(data(name), &device);

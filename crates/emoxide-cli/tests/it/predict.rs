@@ -83,7 +83,7 @@ fn wrong_settings_are_refused_with_what_to_do() {
         },
         Case { arguments: &["predict", "x.jpg", "--min-confidence", "7"], code: 1, said: "between 0 and 1" },
         Case { arguments: &["predict", "x.jpg", "--classes", "glee"], code: 1, said: "`glee` is not an expression" },
-        Case { arguments: &["frobnicate"], code: 2, said: "predict" },
+        Case { arguments: &["frobnicate"], code: 2, said: "unrecognized subcommand" },
     ];
     for Case { arguments, code, said } in cases {
         let output = run(arguments);

@@ -90,10 +90,10 @@ fn drawn_faces_are_learnt() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("faces");
     let drawn =
-        run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", "60"]);
+        run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", "100"]);
     assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));
     let run_dir = folder.path().join("run");
-    let output = run(&texts(&quick(&data, &run_dir, &["--set", "schedule.epochs=8"])));
+    let output = run(&texts(&quick(&data, &run_dir, &[])));
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let rows = metrics(&run_dir);
     let last: Vec<&str> = rows.last().unwrap().split(',').collect();

@@ -58,7 +58,9 @@ impl GaussianNoise {
         let noisy = |value: u8, noise: f64| (f64::from(value) + self.deviation * noise) as u8;
         for groups in image.chunks_mut(2 * group) {
             for (values, noise) in groups.chunks_mut(group).zip(normal_pair(random)) {
-                values.iter_mut().for_each(|value| *value = noisy(*value, noise));
+                for value in values {
+                    *value = noisy(*value, noise);
+                }
             }
         }
     }

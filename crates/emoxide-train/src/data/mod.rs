@@ -195,7 +195,9 @@ impl DataSet {
         lines.sort_unstable();
         let mut hasher = Sha256::new();
         hasher.update(format!("{}\n", self.classes));
-        lines.iter().for_each(|line| hasher.update(line));
+        for line in &lines {
+            hasher.update(line);
+        }
         format!("{:x}", hasher.finalize())
     }
 

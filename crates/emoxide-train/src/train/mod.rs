@@ -15,7 +15,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use emoxide::models::{Classifier, Network};
+use emoxide::models::{Classifier, Network, parameters};
 use emoxide::weights::checkpoint::{self, Card, CheckpointError, Licence, Provenance};
 use emoxide::zoo::{Model, softmax};
 
@@ -242,7 +242,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         state = state.restore(&run, &training)?;
     }
     let chosen_by = splits.select.as_ref().map_or(0, |data| data.len());
-    observer.started(splits.train.len(), chosen_by, state.network.num_params());
+    observer.started(splits.train.len(), chosen_by, parameters(&state.network));
     let mut events = EventWriter::open(&run.path("events"), next_step(state.progress.epochs))?;
 
     for epoch in state.progress.epochs + 1..=recipe.schedule.epochs {
@@ -260,13 +260,12 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
             row.select_loss = Some(metrics.nll);
             row.select_accuracy = Some(metrics.accuracy);
             row.select_mean_class_accuracy = Some(metrics.mean_class_accuracy);
-            better = state.progress.best.is_none_or(|(_, best)| metrics.accuracy > best);
-            if better {
-                state.progress.best = Some((epoch, metrics.accuracy));
-            }
+            let best = state.progress.best.and_then(|best| state.progress.rows[best - 1].select_accuracy);
+            better = best.is_none_or(|best| metrics.accuracy > best);
             model.set_temperature(temperature);
-        } else {
-            state.progress.best = Some((epoch, row.train_accuracy));
+        }
+        if better {
+            state.progress.best = Some(epoch);
         }
         row.seconds = begun.elapsed().as_secs_f64();
         model.save(&run.last())?;

@@ -44,7 +44,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
         return Err(ImageError::FileTooLarge { bytes: size, limit: limits.max_bytes });
     }
     let format = recognise(bytes)?;
-    if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
+    if (format == ImageFormat::Jpeg && !jpeg_has_end(bytes)) || (format == ImageFormat::WebP && webp_is_cut(bytes)) {
         return Err(ImageError::Truncated { format: name(format) });
     }
     catch_unwind(AssertUnwindSafe(|| decode_as(bytes, format, limits)))
@@ -73,6 +73,12 @@ fn decode_as(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<RgbIm
         image.apply_orientation(orientation);
     }
     Ok(image.into_rgb8())
+}
+
+/// Whether the file is shorter than its RIFF header says.
+fn webp_is_cut(bytes: &[u8]) -> bool {
+    let length = bytes.get(4..8).and_then(|field| field.try_into().ok()).map_or(0, u32::from_le_bytes);
+    (bytes.len() as u64) < u64::from(length) + 8
 }
 
 /// The format by the first bytes, if it is one that is read.

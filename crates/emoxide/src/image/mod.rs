@@ -6,6 +6,7 @@
 mod area;
 mod decode;
 mod error;
+mod pillow;
 mod resize;
 mod warp;
 

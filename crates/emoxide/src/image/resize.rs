@@ -1,11 +1,10 @@
 //! Resizing in the dialects that reference code uses.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use super::area::{Window, area_rows};
+use super::pillow;
 
 /// How pixels are mixed when an image changes its size. A network sees the filter that it was trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,22 +31,11 @@ pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbI
         return RgbImage::new(width, height);
     }
     match filter {
-        Filter::PillowBilinear => convolve(image, width, height, FilterType::Bilinear),
-        Filter::PillowBicubic => convolve(image, width, height, FilterType::CatmullRom),
+        Filter::PillowBilinear => pillow::resample(image, width, height, pillow::BILINEAR),
+        Filter::PillowBicubic => pillow::resample(image, width, height, pillow::BICUBIC),
         Filter::OpencvBilinear => four_nearest(image, width, height),
         Filter::Area => area(image, width, height),
     }
-}
-
-fn convolve(image: &RgbImage, width: u32, height: u32, filter: FilterType) -> RgbImage {
-    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3)
-        .expect("an RgbImage holds three bytes for each of its pixels");
-    let mut target = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    Resizer::new()
-        .resize(&source, &mut target, &options)
-        .expect("both images have the same pixel type and no crop is asked for");
-    RgbImage::from_raw(width, height, target.into_vec()).expect("the target was made with this size")
 }
 
 fn area(image: &RgbImage, width: u32, height: u32) -> RgbImage {

@@ -48,19 +48,10 @@ pub enum Network {
 }
 
 impl Network {
-    /// The same network after every weight that is still to be drawn has been, in the order of its modules. Left alone,
-    /// Burn draws each at its first use, when the seed that was meant for it may long be spent.
+    /// The same network once every weight that waits for its first use has been drawn, in the order of the modules.
     pub(crate) fn drawn(self) -> Self {
         self.visit(&mut Draw);
         self
-    }
-}
-
-struct Draw;
-
-impl ModuleVisitor for Draw {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        param.val();
     }
 }
 
@@ -129,7 +120,7 @@ impl NetworkConfig {
 
     /// Number of trained values of a network with so many classes.
     pub fn parameters(&self, classes: usize, device: &Device) -> usize {
-        self.build(classes, device).num_params()
+        parameters(&self.build(classes, device))
     }
 
     /// Channels of the input images.
@@ -176,6 +167,15 @@ pub fn parameters(network: &impl Module) -> usize {
 struct Count {
     path: Vec<String>,
     total: usize,
+}
+
+/// Makes every parameter that waits for its first use draw its values.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
+    }
 }
 
 impl ModuleVisitor for Count {

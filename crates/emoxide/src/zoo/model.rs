@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 use crate::image::RgbImage;
 use crate::labels::Classes;
-use crate::models::{Classifier, Network};
+use crate::models::{self, Classifier, Network};
 use crate::weights::checkpoint::{self, Card, CheckpointError, Measured};
 
 /// A loaded model, ready to classify cropped faces.
@@ -36,7 +36,7 @@ impl Model {
 
     /// Number of trained values.
     pub fn parameters(&self) -> usize {
-        self.network.num_params()
+        models::parameters(&self.network)
     }
 
     /// Replaces the calibration temperature, which must be above zero.

@@ -1,5 +1,7 @@
 //! What the tests of networks share.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -10,13 +12,13 @@ use emoxide::weights::{Head, import};
 use emoxide_testing::{Values, portable};
 
 /// Names and shapes as PyTorch has them.
-pub fn keys(network: &Network) -> BTreeMap<String, Vec<usize>> {
+pub(crate) fn keys(network: &Network) -> BTreeMap<String, Vec<usize>> {
     let tensors = network.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
     tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor.shape.to_vec())).collect()
 }
 
 /// A network with the weights of `tools/reference/portable.py`, by way of a file.
-pub fn portable_network(config: &NetworkConfig, classes: usize, device: &Device) -> Network {
+pub(crate) fn portable_network(config: &NetworkConfig, classes: usize, device: &Device) -> Network {
     let keys = keys(&config.init(classes, device));
     let values: BTreeMap<_, Vec<u8>> = keys
         .iter()
@@ -32,16 +34,16 @@ pub fn portable_network(config: &NetworkConfig, classes: usize, device: &Device)
 }
 
 /// Values by PyTorch's name and in PyTorch's layout: of the parameters' gradients, or of the running statistics.
-pub struct Gather<'a> {
+pub(crate) struct Gather<'a> {
     path: Vec<String>,
     linear: bool,
     gradients: &'a Gradients,
-    pub gradient: BTreeMap<String, Option<Vec<f32>>>,
-    pub statistic: BTreeMap<String, Vec<f32>>,
+    pub(crate) gradient: BTreeMap<String, Option<Vec<f32>>>,
+    pub(crate) statistic: BTreeMap<String, Vec<f32>>,
 }
 
 impl<'a> Gather<'a> {
-    pub fn from(network: &Network, gradients: &'a Gradients) -> Self {
+    pub(crate) fn from(network: &Network, gradients: &'a Gradients) -> Self {
         let empty = BTreeMap::new;
         let mut gather = Self { path: vec![], linear: false, gradients, gradient: empty(), statistic: BTreeMap::new() };
         network.visit(&mut gather);
