@@ -31,7 +31,7 @@ enum Command {
     Eval(commands::eval::Arguments),
     /// List, check and make data sets
     Data(commands::data::Arguments),
-    /// List, describe, check and import models
+    /// List, describe and verify models
     Models(commands::models::Arguments),
 }
 

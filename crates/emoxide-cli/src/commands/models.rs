@@ -1,4 +1,4 @@
-//! `emoxide models`: what can be used, what it says of itself, and foreign weights in.
+//! `emoxide models`: what can be used, and what it says of itself.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -110,7 +110,7 @@ pub enum CheckpointError {
     },
     /// Safetensors, but without our metadata.
     #[error(
-        "{origin}: a safetensors file but no emoxide checkpoint; `emoxide models import` makes one from foreign weights"
+        "{origin}: a safetensors file but no emoxide checkpoint; foreign weights come in through `emoxide::weights::import`"
     )]
     Foreign {
         /// File name.
