@@ -28,6 +28,8 @@ pub fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
         (1.0, 0.5)
     } else if name.ends_with("running_mean") || name.ends_with("bias") {
         (0.0, 0.1)
+    } else if name.ends_with("bn3.weight") {
+        (0.15 * 0.75, 0.15 * 0.25)
     } else if shape.len() == 1 {
         (0.75, 0.25)
     } else {

@@ -1,5 +1,7 @@
 //! Files as PyTorch writes them, and files that must be refused (`tools/reference/pth_files.py`).
 
+#![expect(clippy::print_stdout, reason = "the texts of refusals are worth reading")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -2,7 +2,9 @@
 
 use burn::tensor::Device;
 use burn_store::{ModuleSnapshot, bridge};
-use emoxide::models::{FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig};
+use emoxide::models::{FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig, Stem};
+use emoxide::weights::{Head, import};
+use emoxide_testing::fixture_path;
 
 /// One number that changes with any weight.
 fn checksum(network: &Network) -> u64 {
@@ -15,7 +17,6 @@ fn checksum(network: &Network) -> u64 {
     sum.to_bits()
 }
 
-#[test]
 fn equal_seeds_draw_equal_weights() {
     let device = Device::flex();
     let ir = IrConfig { widths: vec![6, 8], units: vec![2, 1], ..IrConfig::ir50() };
@@ -35,4 +36,33 @@ fn equal_seeds_draw_equal_weights() {
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
     }
+}
+
+/// The classifier that a dropped head leaves fresh is drawn by the import, not at its first use.
+fn the_fresh_head_of_a_backbone_is_drawn_at_import() {
+    let device = Device::flex();
+    let config = NetworkConfig::Resnet(ResNetConfig {
+        input_channels: 1,
+        stem: Stem::Compact,
+        stem_width: 4,
+        widths: vec![4, 6],
+        blocks: vec![1, 1],
+        ..ResNetConfig::resnet18()
+    });
+    let file = fixture_path("pth/backbone.pth");
+    let draw = |seed| {
+        device.seed(seed);
+        let network = import(&file, &config, 5, Some("backbone"), Head::Drop, &device).expect("imports");
+        device.seed(1);
+        checksum(&network)
+    };
+    assert_eq!(draw(7), draw(7));
+    assert_ne!(draw(7), draw(8));
+}
+
+/// One after the other: the generator is the process's.
+#[test]
+fn seeds_fix_weights() {
+    equal_seeds_draw_equal_weights();
+    the_fresh_head_of_a_backbone_is_drawn_at_import();
 }

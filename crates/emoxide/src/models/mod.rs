@@ -47,6 +47,14 @@ pub enum Network {
     Ir(Ir),
 }
 
+impl Network {
+    /// The same network once every weight that waits for its first use has been drawn, in the order of the modules.
+    pub(crate) fn drawn(self) -> Self {
+        self.visit(&mut Draw);
+        self
+    }
+}
+
 impl Classifier for Network {
     fn features(&self, images: Tensor<4>) -> Features {
         match self {
@@ -91,9 +99,7 @@ impl NetworkConfig {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
-        let network = self.build(classes, device);
-        network.visit(&mut Draw);
-        network
+        self.build(classes, device).drawn()
     }
 
     /// Like [`init`](Self::init), but weights are drawn at first use, which weights that are loaded never come to.

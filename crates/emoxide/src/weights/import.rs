@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use burn::module::Module;
 use burn::tensor::{DType, Device, TensorData, shape};
 use burn_store::burn_pack::{Bytes, Tensor as Packed};
 use burn_store::pytorch::PytorchReader;
@@ -63,7 +62,7 @@ pub fn import(
     if let Some(first) = missing.first() {
         return Err(WeightsError::Missing { path: file(), first: first.clone(), count: missing.len() });
     }
-    Ok(network.materialize())
+    Ok(network.drawn())
 }
 
 fn key_map(name: Option<&str>) -> Result<&'static KeyMap, WeightsError> {
