@@ -1,12 +1,14 @@
 //! CPU operators for the networks of emoxide, as Burn extensions.
 //!
 //! [`conv2d`] is a drop-in for `burn::tensor::module::conv2d`: on the Flex backend, with or without autodiff, it runs
-//! kernels written for training on a CPU; everywhere else it is Burn's function. The instruction set is found at run
-//! time ([`Level`]); one level gives the same bits whatever the number of threads.
+//! kernels written for training on a CPU; everywhere else it is Burn's function. [`batch_norm_train`] does the same for
+//! batch normalisation with what networks put behind it. The instruction set is found at run time ([`Level`]); one level
+//! gives the same bits whatever the number of threads.
 //!
-//! [`conv`] has the same computations on slices. This is the only crate of the workspace with `unsafe` code: the
+//! [`conv`] and [`batch_norm`] have the same computations on slices. This is the only crate of the workspace with `unsafe` code: the
 //! intrinsics in `simd` and the inner loops in `micro`, behind checked constructors.
 
+pub mod batch_norm;
 pub mod conv;
 mod correlate;
 mod extension;
@@ -21,14 +23,15 @@ mod weight_gradient;
 
 use burn::{
     backend::{Dispatch, DispatchTensor, DispatchTensorKind},
-    tensor::{DType, Tensor, module, ops::ConvOptions},
+    tensor::{DType, Tensor, activation::relu, module, module::BatchNormTrainOutput, ops::ConvOptions},
 };
 
 pub use level::{LEVEL_VARIABLE, Level, LevelError};
 
 use crate::{
+    batch_norm::Planes,
     conv::Geometry,
-    extension::{Bias, Convolution},
+    extension::{Convolution, Maybe, Normalisation, Setting},
 };
 
 /// Two-dimensional convolution (cross-correlation, as in every framework).
@@ -54,8 +57,54 @@ pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, opti
     };
     let level = Level::active().unwrap_or_else(|error| panic!("{error}"));
     let (input, weight) = (input.into_dispatch(), weight.into_dispatch());
-    let bias = bias.map_or(Bias::Absent, |bias| Bias::Present(bias.into_dispatch()));
+    let bias = bias.map_or(Maybe::Absent, |bias| Maybe::Present(bias.into_dispatch()));
     Tensor::from_dispatch(Dispatch::convolve(input, weight, bias, geometry, level))
+}
+
+/// Batch normalisation of a training step: by mean and biased variance of the batch itself, then plus `carried`, then
+/// rectified if wanted.
+///
+/// # Shapes
+/// - `input`, `carried`, output: `[batch, channels, ..]`
+/// - `weight`, `bias`, mean, variance: `[channels]`; the last two are constants to the gradient
+///
+/// # Panics
+/// When the shapes do not fit (with Burn's message), or the environment variable [`LEVEL_VARIABLE`] names no usable
+/// level ([`Level::active`] gives the error).
+pub fn batch_norm_train<const D: usize>(
+    input: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+    carried: Option<Tensor<D>>,
+    rectified: bool,
+) -> BatchNormTrainOutput<D> {
+    let dims = input.dims();
+    let [batch, channels, area] = [dims[0], dims[1], dims[2..].iter().product()];
+    let planes = Planes { batch, channels, area };
+    let shapes_agree = weight.dims() == [channels]
+        && bias.dims() == [channels]
+        && carried.as_ref().is_none_or(|carried| carried.dims() == dims);
+    let all_covered = covered(&input) && covered(&weight) && covered(&bias) && carried.as_ref().is_none_or(covered);
+    if !shapes_agree || !all_covered || planes.is_empty() {
+        let mut result = module::batch_norm_train(input, weight, bias, epsilon);
+        if let Some(carried) = carried {
+            result.output = result.output + carried;
+        }
+        if rectified {
+            result.output = relu(result.output);
+        }
+        return result;
+    }
+    let level = Level::active().unwrap_or_else(|error| panic!("{error}"));
+    let setting = Setting { planes, level, epsilon, rectified };
+    let (input, weight, bias) = (input.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+    let carried = carried.map_or(Maybe::Absent, |carried| Maybe::Present(carried.into_dispatch()));
+    let statistics = Dispatch::statistics(input.clone(), setting);
+    let output = Dispatch::normalise(input, statistics.clone(), weight, bias, carried, setting);
+    let statistics = Tensor::<2>::from_dispatch(statistics);
+    let row = |index: usize| statistics.clone().slice([index..index + 1]).reshape([channels]);
+    BatchNormTrainOutput { output: Tensor::from_dispatch(output), mean: row(0), variance: row(1) }
 }
 
 /// The sizes, if the kernels cover them.

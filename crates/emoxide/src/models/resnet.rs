@@ -6,7 +6,6 @@
 //! there may be dropout before the classifier.
 
 use burn::module::Module;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -193,16 +192,16 @@ impl Block {
 
     /// `[batch, inputs, rows, cols]` → `[batch, outputs, rows / stride, cols / stride]`
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let x = relu(self.bn1.forward(self.conv1.forward(input.clone())));
-        let mut x = self.bn2.forward(self.conv2.forward(x));
-        if let (Some(conv), Some(norm)) = (&self.conv3, &self.bn3) {
-            x = norm.forward(conv.forward(relu(x)));
-        }
+        let x = self.bn1.forward_relu(self.conv1.forward(input.clone()));
+        let x = self.conv2.forward(x);
         let carried = match &self.downsample {
             Some((conv, norm)) => norm.forward(conv.forward(input)),
             None => input,
         };
-        relu(x + carried)
+        match (&self.conv3, &self.bn3) {
+            (Some(conv), Some(norm)) => norm.forward_add_relu(conv.forward(self.bn2.forward_relu(x)), carried),
+            _ => self.bn2.forward_add_relu(x, carried),
+        }
     }
 }
 
@@ -222,7 +221,7 @@ pub struct ResNet {
 
 impl Classifier for ResNet {
     fn features(&self, images: Tensor<4>) -> Features {
-        let mut x = relu(self.bn1.forward(self.conv1.forward(images)));
+        let mut x = self.bn1.forward_relu(self.conv1.forward(images));
         if self.pooled_stem {
             x = max_pool2d(x, 3, 2, 1);
         }

@@ -1,5 +1,6 @@
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::nn::Initializer;
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 const MOMENTUM: f64 = 0.1;
@@ -39,28 +40,59 @@ impl BatchNorm {
     /// # Panics
     /// If the second axis of the input is not the layer's number of channels.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let [channels] = self.weight.shape().dims();
-        assert_shape!(input, [_, channels, ..]);
-        if input.device().is_autodiff() && self.training.is_enabled() {
-            self.forward_train(input)
-        } else {
-            let device = input.device();
-            burn::tensor::module::batch_norm(
-                input,
-                self.weight.val(),
-                self.bias.val(),
-                self.running_mean.value().to_device(&device),
-                self.running_var.value().to_device(&device),
-                EPSILON,
-            )
-        }
+        self.normalise(input, None, false)
     }
 
-    fn forward_train<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+    /// `relu(forward(input))`, in one pass over memory where there are kernels for it.
+    ///
+    /// # Panics
+    /// As [`BatchNorm::forward`].
+    pub fn forward_relu<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.normalise(input, None, true)
+    }
+
+    /// `relu(forward(input) + carried)`, the end of a residual block.
+    ///
+    /// # Panics
+    /// As [`BatchNorm::forward`], and if `carried` has another shape.
+    pub fn forward_add_relu<const D: usize>(&self, input: Tensor<D>, carried: Tensor<D>) -> Tensor<D> {
+        self.normalise(input, Some(carried), true)
+    }
+
+    fn normalise<const D: usize>(&self, input: Tensor<D>, carried: Option<Tensor<D>>, rectified: bool) -> Tensor<D> {
+        let [channels] = self.weight.shape().dims();
+        assert_shape!(input, [_, channels, ..]);
+        let device = input.device();
+        if device.is_autodiff() && self.training.is_enabled() {
+            return self.normalise_batch(input, carried, rectified);
+        }
+        let output = burn::tensor::module::batch_norm(
+            input,
+            self.weight.val(),
+            self.bias.val(),
+            self.running_mean.value().to_device(&device),
+            self.running_var.value().to_device(&device),
+            EPSILON,
+        );
+        let output = match carried {
+            Some(carried) => output + carried,
+            None => output,
+        };
+        if rectified { relu(output) } else { output }
+    }
+
+    /// As in training: by the statistics of the batch, which the running ones learn.
+    fn normalise_batch<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        carried: Option<Tensor<D>>,
+        rectified: bool,
+    ) -> Tensor<D> {
         let device = input.device();
         let [channels] = self.weight.shape().dims();
         let count = input.shape().num_elements() / channels;
-        let batch = burn::tensor::module::batch_norm_train(input, self.weight.val(), self.bias.val(), EPSILON);
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let batch = emoxide_kernels::batch_norm_train(input, weight, bias, EPSILON, carried, rectified);
 
         // A single value per channel has no unbiased variance; its biased one, 0, is the best there is.
         let unbiased = count as f64 / count.saturating_sub(1).max(1) as f64;

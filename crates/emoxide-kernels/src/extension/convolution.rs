@@ -1,32 +1,23 @@
-//! The convolution as a Burn backend extension, with its derivatives.
+//! The convolution.
 
-use burn::{
-    backend::{
-        Autodiff, Backend, ExtensionType, Flex,
-        autodiff::{
-            NodeId,
-            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-            grads::Gradients,
-            ops::{Backward, Ops, OpsKind},
-        },
-        backend_extension,
-        flex::{FlexTensor, Layout},
-        tensor::FloatTensor,
+use burn::backend::{
+    Autodiff, Backend, Flex,
+    autodiff::{
+        NodeId,
+        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+        grads::Gradients,
+        ops::{Backward, Ops, OpsKind},
     },
-    tensor::{Bytes, DType, Shape},
+    backend_extension,
+    flex::FlexTensor,
+    tensor::FloatTensor,
 };
 
+use super::{Maybe, Values, tensor};
 use crate::{
     conv::{self, Geometry},
     level::Level,
 };
-
-/// An optional tensor: the macro below does not route `Option`.
-#[derive(ExtensionType)]
-pub(crate) enum Bias<B: Backend> {
-    Absent,
-    Present(FloatTensor<B>),
-}
 
 #[backend_extension(Autodiff, Flex)]
 pub(crate) trait Convolution: Backend {
@@ -34,7 +25,7 @@ pub(crate) trait Convolution: Backend {
     fn convolve(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        #[extension_type] bias: Bias<Self>,
+        #[extension_type] bias: Maybe<Self>,
         geometry: Geometry,
         level: Level,
     ) -> FloatTensor<Self>;
@@ -44,14 +35,14 @@ impl Convolution for Flex {
     fn convolve(
         input: FlexTensor,
         weight: FlexTensor,
-        bias: Bias<Self>,
+        bias: Maybe<Self>,
         geometry: Geometry,
         level: Level,
     ) -> FlexTensor {
         let (input, weight) = (Values::new(input), Values::new(weight));
         let bias = match bias {
-            Bias::Present(bias) => Some(Values::new(bias)),
-            Bias::Absent => None,
+            Maybe::Present(bias) => Some(Values::new(bias)),
+            Maybe::Absent => None,
         };
         let output = conv::forward(level, &geometry, &input, &weight, bias.as_deref());
         let [rows, cols] = geometry.output();
@@ -63,7 +54,7 @@ impl<C: CheckpointStrategy> Convolution for Autodiff<Flex, C> {
     fn convolve(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: Bias<Self>,
+        bias: Maybe<Self>,
         geometry: Geometry,
         level: Level,
     ) -> FloatTensor<Self> {
@@ -90,11 +81,11 @@ impl<C: CheckpointStrategy> Convolution for Autodiff<Flex, C> {
             };
         }
         match bias {
-            Bias::Present(bias) => {
+            Maybe::Present(bias) => {
                 let (bias, node) = bias.into_parts();
-                record!([input.node(), weight.node(), node], Bias::Present(bias))
+                record!([input.node(), weight.node(), node], Maybe::Present(bias))
             }
-            Bias::Absent => record!([input.node(), weight.node()], Bias::Absent),
+            Maybe::Absent => record!([input.node(), weight.node()], Maybe::Absent),
         }
     }
 }
@@ -166,25 +157,4 @@ impl State {
             gradients.register::<Flex>(id, tensor(values, [geometry.output_channels]));
         }
     }
-}
-
-/// A tensor of 32-bit floats whose values lie in a row.
-struct Values(FlexTensor);
-
-impl Values {
-    fn new(tensor: FlexTensor) -> Self {
-        Self(if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() })
-    }
-}
-
-impl std::ops::Deref for Values {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
-        self.0.as_slice().expect("made contiguous, and the caller checked the element type")
-    }
-}
-
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape)), DType::F32)
 }
