@@ -7,6 +7,8 @@ use emoxide_kernels::{
     conv2d,
 };
 
+use crate::support::{difference, values};
+
 /// Batch, channels in and out, input, kernel, stride, padding.
 type Case = (usize, usize, usize, [usize; 2], [usize; 2], [usize; 2], [usize; 2]);
 
@@ -42,17 +44,6 @@ fn geometry(case: &Case) -> Geometry {
     let &(batch, input_channels, output_channels, input, kernel, stride, padding) = case;
     let padding = padding.map(|padding| (padding, padding));
     Geometry { batch, input_channels, output_channels, input, kernel, stride, padding }
-}
-
-/// Values between -1 and 1 from a linear congruential generator.
-fn values(len: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..len)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
 }
 
 struct Operands {
@@ -121,17 +112,6 @@ fn through_burn(function: Function, case: &Case, operands: &Operands, tracked: T
         vector(weight.grad(&gradients).map(Tensor::into_data)),
         vector(bias.grad(&gradients).map(Tensor::into_data)),
     ]
-}
-
-/// Largest difference relative to the largest expected value.
-fn difference(actual: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(actual.len(), expected.len());
-    let scale = expected.iter().fold(1e-3f32, |scale, value| scale.max(value.abs()));
-    let worst = actual.iter().zip(expected).map(|(a, b)| {
-        let difference = (a - b).abs();
-        if difference.is_nan() { f32::INFINITY } else { difference }
-    });
-    worst.fold(0.0, f32::max) / scale
 }
 
 fn assert_close(actual: &Results, expected: &Results, context: &str) -> f32 {

@@ -1,0 +1,5 @@
+//! The kernels against Burn's operators on Flex.
+
+mod batch_norm;
+mod conv;
+mod support;
