@@ -2,12 +2,6 @@
 check:
     .ci/run
 
-# The lints, the documentation and the GPU build; they join `check` once they are clean.
-strict:
-    cargo clippy --workspace --all-targets -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-    cargo check -p emoxide-cli --features vulkan
-
 # The parity fixtures, written anew by the reference implementations.
 fixtures:
     for script in tools/reference/*.py; do python3 "$script"; done

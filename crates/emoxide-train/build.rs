@@ -10,7 +10,7 @@ fn main() {
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
     let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
     println!("cargo::rustc-env=EMOXIDE_COMMIT={commit}{}", if dirty { "-dirty" } else { "" });
-    let manifest = std::fs::read_to_string("../../Cargo.toml").unwrap_or_default();
+    let manifest = include_str!("../../Cargo.toml");
     let burn = manifest.lines().find_map(|line| line.strip_prefix("burn = { version = \"="));
     let burn = burn.and_then(|rest| rest.split('"').next()).unwrap_or("unknown");
     println!("cargo::rustc-env=EMOXIDE_BURN={burn}");

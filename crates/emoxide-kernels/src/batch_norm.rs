@@ -265,17 +265,17 @@ fn sum(level: Level, values: &[f32], operation: impl Fn(f32) -> f32 + Copy) -> f
 
 /// Sum over two planes, in an order that depends on nothing but their length.
 fn sum_of_two(level: Level, left: &[f32], right: &[f32], operation: impl Fn(f32, f32) -> f32 + Copy) -> f64 {
-    let mut sum = 0.0;
+    let mut total = 0.0;
     // SAFETY: callers checked the level.
-    unsafe { dispatch(level, Sum { left, right, operation, sum: &mut sum }) };
-    sum
+    unsafe { dispatch(level, Sum { left, right, operation, total: &mut total }) };
+    total
 }
 
 struct Sum<'a, F> {
     left: &'a [f32],
     right: &'a [f32],
     operation: F,
-    sum: &'a mut f64,
+    total: &'a mut f64,
 }
 
 impl<F: Fn(f32, f32) -> f32> Kernel for Sum<'_, F> {
@@ -291,6 +291,6 @@ impl<F: Fn(f32, f32) -> f32> Kernel for Sum<'_, F> {
             }
         }
         let rest = left_rest.iter().zip(right_rest).map(|(&left, &right)| (self.operation)(left, right));
-        *self.sum = lanes.into_iter().chain(rest).map(f64::from).sum();
+        *self.total = lanes.into_iter().chain(rest).map(f64::from).sum();
     }
 }

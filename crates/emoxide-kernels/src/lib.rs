@@ -103,7 +103,7 @@ pub fn batch_norm_train<const D: usize>(
     let statistics = Dispatch::statistics(input.clone(), setting);
     let output = Dispatch::normalise(input, statistics.clone(), weight, bias, carried, setting);
     let statistics = Tensor::<2>::from_dispatch(statistics);
-    let row = |index: usize| statistics.clone().slice([index..index + 1]).reshape([channels]);
+    let row = |index: usize| statistics.clone().narrow(0, index, 1).reshape([channels]);
     BatchNormTrainOutput { output: Tensor::from_dispatch(output), mean: row(0), variance: row(1) }
 }
 

@@ -11,6 +11,7 @@ pub mod report;
 pub mod run_dir;
 pub mod sampler;
 pub mod schedule;
+pub mod settings;
 pub mod snapshot;
 pub mod tensorboard;
 pub mod train;

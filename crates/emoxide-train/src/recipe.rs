@@ -6,7 +6,7 @@ use emoxide::labels::{Classes, Expression};
 use emoxide::models::NetworkConfig;
 use emoxide::preprocess::{Alignment, Preprocess};
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Value;
 
 use crate::augment::AugmentConfig;
 use crate::data::{DataError, DataOptions, DataSet, DataSpec, LabelRule, Layout, Split};
@@ -14,6 +14,7 @@ use crate::loss::ObjectiveConfig;
 use crate::optimiser::OptimiserConfig;
 use crate::sampler::Sampler;
 use crate::schedule::ScheduleConfig;
+use crate::settings::{self, SettingsError};
 
 /// One experiment, every setting resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,17 +156,9 @@ fn one() -> usize {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipeError {
-    /// The file system refused.
+    /// The files, or a `--set`.
     #[error(transparent)]
-    File(#[from] std::io::Error),
-    /// Not TOML; the message holds line and column.
-    #[error("{path}: {message}")]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// The parser's words.
-        message: String,
-    },
+    Settings(#[from] SettingsError),
     /// TOML, but not a recipe.
     #[error("{path}: {message}")]
     Content {
@@ -174,15 +167,6 @@ pub enum RecipeError {
         /// Key and reason.
         message: String,
     },
-    /// `base` must be a list of file names.
-    #[error("{0}: `base` must be a list of file names")]
-    Base(PathBuf),
-    /// A file that inherits from itself.
-    #[error("{0}: inherits from itself through `base`")]
-    Circle(PathBuf),
-    /// `--set` without `=`.
-    #[error("--set {0}: write it as `section.key=value`")]
-    Set(String),
     /// A value that no run can use.
     #[error("recipe: `{key}` is {value}; {wanted}")]
     Value {
@@ -198,10 +182,8 @@ pub enum RecipeError {
 impl Recipe {
     /// Reads a recipe with its bases, then applies `section.key=value` overrides in order.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        let mut table = read_with_bases(path, &mut Vec::new())?;
-        for text in overrides {
-            apply_override(&mut table, text)?;
-        }
+        let mut table = settings::read(path)?;
+        settings::set_all(&mut table, overrides)?;
         let content = |message: String| RecipeError::Content { path: path.to_owned(), message };
         let recipe: Self =
             Value::Table(table).try_into().map_err(|error: toml::de::Error| content(error.to_string()))?;
@@ -210,13 +192,16 @@ impl Recipe {
     }
 
     /// The recipe as TOML with nothing left to inherit.
+    ///
+    /// # Panics
+    /// Never: a recipe holds only what TOML can say.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a recipe holds only what TOML can say")
     }
 
     /// Reads what [`to_toml`](Self::to_toml) wrote.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self, RecipeError> {
-        toml::from_str(text).map_err(|error| RecipeError::Syntax { path: path.to_owned(), message: error.to_string() })
+        toml::from_str(text).map_err(|error| RecipeError::Content { path: path.to_owned(), message: error.to_string() })
     }
 
     fn validate(&self) -> Result<(), RecipeError> {
@@ -264,101 +249,26 @@ impl Recipe {
     }
 }
 
-fn read_with_bases(path: &Path, open: &mut Vec<PathBuf>) -> Result<Table, RecipeError> {
-    let canonical = fs_err::canonicalize(path)?;
-    if open.contains(&canonical) {
-        return Err(RecipeError::Circle(path.to_owned()));
-    }
-    open.push(canonical);
-    let text = fs_err::read_to_string(path)?;
-    let mut table: Table = toml::from_str(&text)
-        .map_err(|error| RecipeError::Syntax { path: path.to_owned(), message: error.to_string() })?;
-    let mut merged = Table::new();
-    if let Some(bases) = table.remove("base") {
-        let bases: Vec<PathBuf> = bases.try_into().map_err(|_| RecipeError::Base(path.to_owned()))?;
-        for base in bases {
-            let base = path.parent().unwrap_or(Path::new("")).join(base);
-            merge(&mut merged, read_with_bases(&base, open)?);
-        }
-    }
-    open.pop();
-    merge(&mut merged, table);
-    Ok(merged)
-}
-
-/// Lays `over` on `under`: tables merge key by key, anything else replaces. A table whose `kind` changes replaces whole,
-/// since the settings of one kind mean nothing to another.
-fn merge(under: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (under.get_mut(&key), value) {
-            (Some(Value::Table(old)), Value::Table(new)) if !kind_changes(old, &new) => merge(old, new),
-            (_, value) => {
-                under.insert(key, value);
-            }
-        }
-    }
-}
-
-fn kind_changes(old: &Table, new: &Table) -> bool {
-    matches!((old.get("kind"), new.get("kind")), (Some(old), Some(new)) if old != new)
-}
-
-/// Sets one dotted key; the value is read as TOML and, where it is none, as a string.
-fn apply_override(table: &mut Table, text: &str) -> Result<(), RecipeError> {
-    let (key, value) = text.split_once('=').ok_or_else(|| RecipeError::Set(text.to_owned()))?;
-    let value = toml::from_str::<Table>(&format!("value = {value}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| Value::String(value.to_owned()));
-    let mut layer = Table::new();
-    let mut keys: Vec<&str> = key.split('.').collect();
-    let last = keys.pop().filter(|last| !last.is_empty()).ok_or_else(|| RecipeError::Set(text.to_owned()))?;
-    layer.insert(last.to_owned(), value);
-    for key in keys.into_iter().rev() {
-        layer = Table::from_iter([(key.to_owned(), Value::Table(layer))]);
-    }
-    merge(table, layer);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn table(text: &str) -> Table {
-        toml::from_str(text).unwrap()
-    }
-
     #[test]
-    fn tables_merge_and_other_values_replace() {
-        let mut under = table("a = 1\nlist = [1, 2]\n[b]\nc = 2\nd = 3");
-        merge(&mut under, table("list = [3]\n[b]\nd = 4"));
-        assert_eq!(under, table("a = 1\nlist = [3]\n[b]\nc = 2\nd = 4"));
-    }
-
-    #[test]
-    fn another_kind_replaces_the_whole_table() {
-        let mut under = table("[optimiser]\nkind = \"sgd\"\nmomentum = 0.9");
-        merge(&mut under, table("[optimiser]\nkind = \"adam\""));
-        assert_eq!(under, table("[optimiser]\nkind = \"adam\""));
-    }
-
-    #[test]
-    fn overrides_read_toml_values_and_bare_words() {
-        let mut under = table("[run]\nseed = 0");
-        for text in ["run.seed=7", "run.name=quick", "schedule.shape.kind=cosine", "data.mean=[0.5]"] {
-            apply_override(&mut under, text).unwrap();
+    fn every_recipe_of_the_project_can_be_run() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+        let mut names = Vec::new();
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let recipe = Recipe::load(&path, &[]).unwrap_or_else(|error| panic!("{error}"));
+                let again = Recipe::from_toml(&recipe.to_toml(), &path).unwrap();
+                assert_eq!(again, recipe, "{} changes when it is written", path.display());
+                names.push(recipe.run.name);
+            }
         }
-        let expected = "[run]\nseed = 7\nname = \"quick\"\n[schedule.shape]\nkind = \"cosine\"\n[data]\nmean = [0.5]";
-        assert_eq!(under, table(expected));
-        assert!(matches!(apply_override(&mut under, "run.seed"), Err(RecipeError::Set(_))));
-    }
-
-    #[test]
-    fn a_recipe_that_inherits_from_itself_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.toml");
-        fs_err::write(&path, "base = [\"a.toml\"]").unwrap();
-        assert!(matches!(read_with_bases(&path, &mut Vec::new()), Err(RecipeError::Circle(_))));
+        names.sort();
+        let count = names.len();
+        names.dedup();
+        assert!(names.len() == count && count >= 3, "names that stand twice: {names:?}");
     }
 }

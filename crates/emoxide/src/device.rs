@@ -1,6 +1,7 @@
 //! Which processor the networks run on: the one place that knows the backends.
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
+use emoxide_kernels::{Level, LevelError};
 
 /// Why a device could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,9 @@ pub enum DeviceError {
         /// Backends that are there, comma separated.
         available: String,
     },
+    /// The environment asks the CPU for instructions that cannot be had.
+    #[error(transparent)]
+    Level(#[from] LevelError),
     /// The backend is there but finds no such hardware.
     #[error("no `{0}` device was found on this machine; `--device cpu` runs everywhere")]
     Absent(String),
@@ -67,7 +71,11 @@ pub fn open(name: &str) -> Result<Device, DeviceError> {
     match kind {
         "cpu" if index.unwrap_or(0) != 0 => Err(DeviceError::Absent(name.to_owned())),
         #[cfg(feature = "flex")]
-        "cpu" => Ok(Device::flex()),
+        "cpu" => {
+            // The kernels could only panic over it later.
+            Level::active()?;
+            Ok(Device::flex())
+        }
         #[cfg(any(feature = "vulkan", feature = "wgpu", feature = "metal", feature = "cuda"))]
         _ => gpu(kind, name, index),
         #[cfg(not(any(feature = "vulkan", feature = "wgpu", feature = "metal", feature = "cuda")))]

@@ -72,6 +72,23 @@ pub enum PreprocessError {
 }
 
 impl Preprocess {
+    /// Colour pictures of `side` x `side` pixels with the mean and deviation of ImageNet, as torchvision's weights want.
+    pub fn imagenet(side: u32) -> Self {
+        Self {
+            width: side,
+            height: side,
+            channels: Channels::Rgb,
+            filter: Filter::PillowBilinear,
+            mean: vec![0.485, 0.456, 0.406],
+            std: vec![0.229, 0.224, 0.225],
+        }
+    }
+
+    /// Colour faces of 112 x 112 pixels in -1..1, as face.evoLVe's weights want.
+    pub fn face_evolve() -> Self {
+        Self { mean: vec![0.5; 3], std: vec![0.5; 3], ..Self::imagenet(112) }
+    }
+
     /// Checks that the settings fit together.
     pub fn validate(&self) -> Result<(), PreprocessError> {
         let (width, height) = (self.width, self.height);

@@ -46,7 +46,11 @@ pub struct Face {
     pub probabilities: Probabilities,
 }
 
-#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
+#[expect(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference to the field"
+)]
 fn or_uncertain<S: Serializer>(expression: &Option<Expression>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(expression.map_or("uncertain", Expression::name))
 }
@@ -237,6 +241,9 @@ pub struct WorkerStopped;
 
 impl Worker {
     /// Starts the thread and builds the recogniser on it.
+    ///
+    /// # Panics
+    /// If `build` does.
     pub fn spawn<E: Send + 'static>(build: impl FnOnce() -> Result<Recognizer, E> + Send + 'static) -> Result<Self, E> {
         let (requests, inbox): (Sender<Request>, Receiver<Request>) = channel();
         let (ready, built) = channel();

@@ -1,6 +1,9 @@
 //! The program as its users meet it: arguments in, exit code, standard output and standard error out.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
 mod bad_inputs;
+mod models;
 mod predict;
 mod train;
 

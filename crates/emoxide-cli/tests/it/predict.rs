@@ -91,3 +91,10 @@ fn wrong_settings_are_refused_with_what_to_do() {
         assert!(err(&output).contains(said), "{arguments:?}: {}", err(&output));
     }
 }
+
+#[test]
+fn an_instruction_set_that_is_none_is_refused() {
+    let output = emoxide(&["predict", &photo("astronaut.jpg")]).env("EMOXIDE_CPU", "mmx").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("EMOXIDE_CPU=mmx"), "{}", err(&output));
+}

@@ -40,7 +40,7 @@ fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
     let mut child = emoxide(&texts(&quick(&data, &killed, &set))).stderr(std::process::Stdio::null()).spawn().unwrap();
     let begun = Instant::now();
     while !killed.join("state/progress.json").exists() {
-        assert!(begun.elapsed() < Duration::from_secs(300), "the first epoch never ended");
+        assert!(begun.elapsed() < Duration::from_mins(5), "the first epoch never ended");
         std::thread::sleep(Duration::from_millis(20));
     }
     // Somewhere within the second epoch.
@@ -104,6 +104,11 @@ fn drawn_faces_are_learnt() {
 
 #[test]
 fn recipes_and_data_that_cannot_work_are_refused() {
+    struct Case<'a> {
+        arguments: Vec<&'a str>,
+        said: &'a str,
+    }
+
     let folder = tempfile::tempdir().unwrap();
     let recipe = folder.path().join("typo.toml");
     let base = root().join("recipes/default.toml").display().to_string();
@@ -112,10 +117,6 @@ fn recipes_and_data_that_cannot_work_are_refused() {
     let default = root().join("recipes/default.toml").display().to_string();
     let nowhere = format!("ferplus={}", folder.path().join("nowhere").display());
     let run_dir = folder.path().join("run").display().to_string();
-    struct Case<'a> {
-        arguments: Vec<&'a str>,
-        said: &'a str,
-    }
     let cases = [
         Case { arguments: vec!["train", &recipe], said: "bach_size" },
         Case { arguments: vec!["train", "nowhere.toml"], said: "nowhere.toml" },

@@ -117,7 +117,8 @@ impl<C: CheckpointStrategy> Normalisation for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let nodes = [input.node(), weight.node(), bias.node()];
         let shape = input.primitive().shape();
-        let [input, statistics, weight, bias] = [input, statistics, weight, bias].map(|tensor| tensor.into_primitive());
+        let [input, statistics, weight, bias] =
+            [input, statistics, weight, bias].map(FloatTensor::<Self>::into_primitive);
         let operands = Operands::new(input, statistics, weight, bias);
         macro_rules! record {
             ($parents:expr, $carried:expr) => {{

@@ -166,7 +166,6 @@ fn what_is_not_a_number_stays_so() {
     for level in Level::available() {
         let output = batch_norm::forward(level, planes, &[f32::NAN, -1.0, 1.0], affine, None, true);
         assert!(output[0].is_nan(), "{}: {output:?}", level.name());
-        assert_eq!(output[1], 0.0);
-        assert!((output[2] - 1.0).abs() < 1e-4);
+        assert!(output[1].abs() < 1e-6 && (output[2] - 1.0).abs() < 1e-4, "{}: {output:?}", level.name());
     }
 }

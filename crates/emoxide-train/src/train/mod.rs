@@ -5,34 +5,34 @@
 //! what gets evaluated and saved, gradients averaged over batches, and no more than two batches in memory ahead of the
 //! step. Optimisers and modules are Burn's.
 
+mod epoch;
 mod loader;
 mod measure;
+mod splits;
+mod state;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Tensor, TensorData};
-use emoxide::models::{Classifier, Network, parameters};
-use emoxide::weights::checkpoint::{self, Card, CheckpointError, Licence, Provenance};
+use burn::tensor::Device;
+use emoxide::models::parameters;
+use emoxide::weights::checkpoint::{Card, CheckpointError, Licence, Provenance};
 use emoxide::zoo::{Model, softmax};
 
-use loader::Making;
+use epoch::train_epoch;
 pub use measure::{measure, protocol};
+use splits::{Splits, chosen_by};
+use state::State;
 
 use crate::augment::AugmentError;
 use crate::data::{DataError, DataSet, DataSpec, Layout};
-use crate::ema::{Ema, EmaConfig};
 use crate::evaluate::{Metrics, PredictionError, Predictions, fit_temperature};
 use crate::loss::ObjectiveError;
-use crate::optimiser::Optimiser;
-use crate::recipe::{Part, Recipe, SelectOn};
+use crate::recipe::{Part, Recipe};
 use crate::report::ReportError;
-use crate::run_dir::{Environment, EpochRow, Progress, RunDir, RunDirError};
-use crate::sampler::{self, LastBatch};
-use crate::snapshot::{self, StateError};
+use crate::run_dir::{Environment, EpochRow, RunDir, RunDirError};
+use crate::snapshot::StateError;
 use crate::tensorboard::EventWriter;
 
 /// A run, resolved: nothing of the command line is read after this.
@@ -125,108 +125,6 @@ pub enum TrainError {
     },
 }
 
-/// The parts of the data that a run uses.
-struct Splits {
-    train: DataSet,
-    select: Option<DataSet>,
-    test: Vec<(Part, DataSet)>,
-}
-
-impl Splits {
-    fn read(job: &Job) -> Result<Self, TrainError> {
-        let recipe = &job.recipe;
-        let read = |part: &Part| -> Result<DataSet, TrainError> {
-            let spec = job.sources.iter().find(|spec| spec.layout == part.set).ok_or(TrainError::NoSource(part.set))?;
-            Ok(part.open(spec, &recipe.data.classes, &recipe.data.drop)?)
-        };
-        let test = recipe
-            .data
-            .test
-            .iter()
-            .map(|part| Ok((part.clone(), read(part)?)))
-            .collect::<Result<Vec<_>, TrainError>>()?;
-        let all = read(&recipe.data.train)?;
-        let (train, select) = match (&recipe.data.select, recipe.run.select_on) {
-            (_, SelectOn::Last) => (all, None),
-            (_, SelectOn::Test) => (all, test.first().map(|(_, data)| data.clone())),
-            (Some(part), SelectOn::Held) => (all, Some(read(part)?)),
-            (None, SelectOn::Held) => {
-                let (train, held) = all.hold_out(recipe.data.hold_out, recipe.run.seed)?;
-                (train, Some(held))
-            }
-        };
-        if train.len() < recipe.run.batch_size.min(2) {
-            return Err(TrainError::Empty(recipe.data.train.set));
-        }
-        Ok(Self { train, select, test })
-    }
-
-    fn select_name(&self, recipe: &Recipe) -> String {
-        match (recipe.run.select_on, &recipe.data.select) {
-            (SelectOn::Last, _) => "last epoch".to_owned(),
-            (SelectOn::Test, _) => "the test split itself".to_owned(),
-            (SelectOn::Held, Some(part)) => format!("{} {}", part.set, part.split),
-            (SelectOn::Held, None) => format!("{:.0} % held out of train", recipe.data.hold_out * 100.0),
-        }
-    }
-}
-
-const NETWORK: &str = "network.safetensors";
-const AVERAGE: &str = "average.safetensors";
-const OPTIMISER: &str = "optimiser.safetensors";
-
-/// Everything that changes from step to step.
-struct State {
-    network: Network,
-    average: Option<Ema<Network>>,
-    optimiser: Optimiser,
-    progress: Progress,
-}
-
-impl State {
-    fn fresh(job: &Job, training: &Device) -> Result<Self, TrainError> {
-        let recipe = &job.recipe;
-        training.seed(recipe.run.seed);
-        let network = match &recipe.run.start_from {
-            None => recipe.network.init(recipe.data.classes.len(), training),
-            Some(path) => {
-                let (network, card) = checkpoint::load(path, training)?;
-                if card.network != recipe.network || card.classes != recipe.data.classes {
-                    return Err(TrainError::StartFrom(path.clone()));
-                }
-                network
-            }
-        };
-        let average = recipe.run.ema.map(|decay| Ema::new(EmaConfig { decay }, &network));
-        Ok(Self { network, average, optimiser: recipe.optimiser.init(), progress: Progress::default() })
-    }
-
-    /// The weights that are evaluated and saved, ready for inference.
-    fn served(&self) -> Network {
-        self.average.as_ref().map_or_else(|| self.network.valid(), |average| average.network().valid())
-    }
-
-    fn save(&self, run: &RunDir) -> Result<(), TrainError> {
-        run.replace_state(&self.progress, |folder| {
-            snapshot::save_module(&self.network, &folder.join(NETWORK))?;
-            if let Some(average) = &self.average {
-                average.save(&folder.join(AVERAGE))?;
-            }
-            Ok(self.optimiser.save(&folder.join(OPTIMISER))?)
-        })
-    }
-
-    fn restore(self, run: &RunDir, device: &Device) -> Result<Self, TrainError> {
-        let Some((progress, folder)) = run.progress()? else { return Ok(self) };
-        Ok(Self {
-            network: snapshot::load_module(self.network, &folder.join(NETWORK))?,
-            average: self.average.map(|average| average.load(&folder.join(AVERAGE))).transpose()?,
-            optimiser: self.optimiser.load(&folder.join(OPTIMISER), device)?,
-            progress,
-        })
-    }
-}
-
 /// Trains a recipe to its last epoch, or until `stop` becomes true.
 pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, TrainError> {
     let recipe = &job.recipe;
@@ -241,8 +139,8 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     if job.resume {
         state = state.restore(&run, &training)?;
     }
-    let chosen_by = splits.select.as_ref().map_or(0, |data| data.len());
-    observer.started(splits.train.len(), chosen_by, parameters(&state.network));
+    let select = splits.select.as_ref().map_or(0, DataSet::len);
+    observer.started(splits.train.len(), select, parameters(&state.network));
     let mut events = EventWriter::open(&run.path("events"), next_step(state.progress.epochs))?;
 
     for epoch in state.progress.epochs + 1..=recipe.schedule.epochs {
@@ -253,7 +151,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         if !row.train_loss.is_finite() {
             return Err(TrainError::Diverged { epoch, loss: row.train_loss });
         }
-        let mut model = Model::new(state.served(), card(job, &splits, epoch), job.device.clone());
+        let mut model = Model::new(&state.served(), card(job, &splits, epoch), job.device.clone());
         let mut better = true;
         if let Some(data) = &splits.select {
             let (metrics, temperature) = choose(&model, data)?;
@@ -279,7 +177,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         write_event(&mut events, &row)?;
         observer.row(&row, better);
     }
-    measure::finish(job, &run, &splits.test, &splits.select_name(recipe)).map(Outcome::Done)
+    measure::finish(job, &run, &splits.test, &chosen_by(recipe)).map(Outcome::Done)
 }
 
 /// Metrics on the selection split, and the temperature fitted there.
@@ -294,93 +192,6 @@ fn choose(model: &Model, data: &DataSet) -> Result<(Metrics, f32), TrainError> {
         probabilities: logits.iter().map(|row| softmax(row, 1.0)).collect(),
     };
     Ok((Metrics::compute(&predictions)?, fit_temperature(&logits, &targets)))
-}
-
-/// One pass over the training split; `None` if it was stopped.
-fn train_epoch(
-    job: &Job,
-    data: &DataSet,
-    state: &mut State,
-    epoch: usize,
-    observer: &mut dyn Observer,
-    stop: &AtomicBool,
-) -> Result<Option<EpochRow>, TrainError> {
-    let recipe = &job.recipe;
-    let training = job.device.clone().autodiff();
-    // Dropout draws from the device; a resumed epoch must draw what an uninterrupted one would.
-    training.seed(recipe.run.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64));
-    let order = recipe.data.sampler.order(&data.class_indices(), recipe.run.seed, epoch as u64);
-    // Batch normalisation cannot train on one picture.
-    let batches = sampler::batches(&order, recipe.run.batch_size, LastBatch::AtLeast(2));
-    let steps = batches.len().div_ceil(recipe.run.accumulate);
-    observer.epoch(epoch, recipe.schedule.epochs, batches.len());
-
-    let objective = recipe.objective.init(&recipe.data.classes, &data.class_counts(), &training)?;
-    let making = Making {
-        data,
-        preprocess: &recipe.data.preprocess,
-        augment: &recipe.augment,
-        seed: recipe.run.seed,
-        epoch: epoch as u64,
-    };
-    let [mut loss_sum, mut correct, mut seen] = [0.0, 0.0, 0.0];
-    let mut rate = 0.0;
-    std::thread::scope(|scope| {
-        let count = batches.len();
-        let receiver = loader::batches(scope, making, batches);
-        let mut gathered = GradientsAccumulator::new();
-        for (index, batch) in receiver.iter().enumerate() {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            let batch = batch?;
-            let images = recipe.data.preprocess.tensor(batch.images, &training);
-            let size = images.dims()[0];
-            let targets = TensorData::new(batch.targets, [size, recipe.data.classes.len()]);
-            let targets = Tensor::<2>::from_data(targets, &training);
-            let logits = state.network.forward(images);
-            let loss = objective.forward(logits.clone(), targets.clone());
-            let hits = logits.inner().argmax(1).equal(targets.inner().argmax(1)).int().sum();
-
-            let last = index + 1 == count;
-            let group = index / recipe.run.accumulate;
-            let in_group =
-                if group + 1 == steps { count - group * recipe.run.accumulate } else { recipe.run.accumulate };
-            let gradients = GradientsParams::from_grads((loss.clone() / in_group as f64).backward(), &state.network);
-            gathered.accumulate(&state.network, gradients);
-
-            if last || (index + 1) % recipe.run.accumulate == 0 {
-                rate = recipe.schedule.shape.rate(
-                    recipe.optimiser.rate(),
-                    (epoch - 1) * steps + group,
-                    steps,
-                    recipe.schedule.epochs,
-                );
-                let network = state.network.clone();
-                state.network = state.optimiser.step(rate, network, gathered.grads());
-                state.progress.steps += 1;
-                state.average = state.average.take().map(|average| average.update(&state.network));
-            }
-            let loss = f64::from(loss.inner().into_scalar::<f32>());
-            loss_sum += loss * size as f64;
-            correct += hits.into_scalar::<i64>() as f64;
-            seen += size as f64;
-            observer.batch(loss_sum / seen);
-            if !loss.is_finite() {
-                break;
-            }
-        }
-        Ok(Some(EpochRow {
-            epoch,
-            rate,
-            train_loss: loss_sum / seen,
-            train_accuracy: correct / seen,
-            select_loss: None,
-            select_accuracy: None,
-            select_mean_class_accuracy: None,
-            seconds: 0.0,
-        }))
-    })
 }
 
 /// Step of the event after `epochs` epochs; 0 starts a new file.

@@ -57,7 +57,7 @@ impl Detector {
     }
 
     /// The faces of each image, in the detector's order. `None` stands for an image that is a face as a whole: it has no
-    /// box, score or landmarks. [`Alignment::crop`](super::Alignment::crop) takes either.
+    /// box, score or landmarks. [`Alignment::crop`](crate::preprocess::Alignment::crop) takes either.
     pub fn detect(&self, images: &[RgbImage]) -> Vec<Vec<Option<Detection>>> {
         match self {
             Self::Mtcnn(mtcnn) => {

@@ -75,10 +75,21 @@ fn decode_as(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<RgbIm
     Ok(image.into_rgb8())
 }
 
-/// Whether the file is shorter than its RIFF header says.
+/// Whether the file ends before its last chunk does. The byte that pads an odd chunk may be missing: some writers forget
+/// it, and no pixel is lost.
 fn webp_is_cut(bytes: &[u8]) -> bool {
-    let length = bytes.get(4..8).and_then(|field| field.try_into().ok()).map_or(0, u32::from_le_bytes);
-    (bytes.len() as u64) < u64::from(length) + 8
+    let number = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
+    let Some(end) = number(4).map(|length| length.saturating_add(8)) else { return true };
+    let mut at = 12;
+    while at < end {
+        let Some(size) = number(at + 4) else { return true };
+        let data_end = at.saturating_add(8).saturating_add(size);
+        if data_end > bytes.len() {
+            return true;
+        }
+        at = data_end + size % 2;
+    }
+    false
 }
 
 /// The format by the first bytes, if it is one that is read.

@@ -2,10 +2,12 @@
 
 pub mod checkpoint;
 mod error;
+mod fingerprint;
 mod import;
 mod keys;
 mod pickle;
 
 pub use error::WeightsError;
+pub use fingerprint::fingerprint;
 pub use import::{Head, import};
 pub use keys::{KEY_MAPS, KeyMap, LinearLayout, Stages};

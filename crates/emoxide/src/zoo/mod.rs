@@ -9,6 +9,7 @@ use burn::tensor::Device;
 pub use model::{Model, softmax};
 
 use crate::models::{IrConfig, NetworkConfig, ResNetConfig};
+use crate::preprocess::{Alignment, Preprocess};
 use crate::weights::checkpoint::{self, Card, CheckpointError};
 
 /// The name under which the embedded model is found.
@@ -24,20 +25,36 @@ pub struct Entry {
     pub name: &'static str,
     /// Its settings.
     pub network: NetworkConfig,
+    /// The input that its public weights want.
+    pub preprocess: Preprocess,
+    /// How faces are cut out for it.
+    pub alignment: Alignment,
     /// Paper it comes from.
     pub paper: &'static str,
 }
 
 /// Every architecture under a name.
 pub fn architectures() -> Vec<Entry> {
-    let resnet = "He et al., Deep residual learning for image recognition, 2016";
-    let ir = "Deng et al., ArcFace, 2019; face.evoLVe";
+    let resnet = |name, config| Entry {
+        name,
+        network: NetworkConfig::Resnet(config),
+        preprocess: Preprocess::imagenet(224),
+        alignment: Alignment::SquareBox { margin: 0.0 },
+        paper: "He et al., Deep residual learning for image recognition, 2016",
+    };
+    let ir = |name, config| Entry {
+        name,
+        network: NetworkConfig::Ir(config),
+        preprocess: Preprocess::face_evolve(),
+        alignment: Alignment::arcface(),
+        paper: "Deng et al., ArcFace, 2019; face.evoLVe",
+    };
     vec![
-        Entry { name: "resnet18", network: NetworkConfig::Resnet(ResNetConfig::resnet18()), paper: resnet },
-        Entry { name: "resnet34", network: NetworkConfig::Resnet(ResNetConfig::resnet34()), paper: resnet },
-        Entry { name: "resnet50", network: NetworkConfig::Resnet(ResNetConfig::resnet50()), paper: resnet },
-        Entry { name: "ir18", network: NetworkConfig::Ir(IrConfig::ir18()), paper: ir },
-        Entry { name: "ir50", network: NetworkConfig::Ir(IrConfig::ir50()), paper: ir },
+        resnet("resnet18", ResNetConfig::resnet18()),
+        resnet("resnet34", ResNetConfig::resnet34()),
+        resnet("resnet50", ResNetConfig::resnet50()),
+        ir("ir18", IrConfig::ir18()),
+        ir("ir50", IrConfig::ir50()),
     ]
 }
 
@@ -48,7 +65,7 @@ pub fn open(name: &str, device: &Device) -> Result<Model, CheckpointError> {
     } else {
         checkpoint::load(Path::new(name), device)?
     };
-    Ok(Model::new(network, card, device.clone()))
+    Ok(Model::new(&network, card, device.clone()))
 }
 
 /// The card of a model by name, without building its network.

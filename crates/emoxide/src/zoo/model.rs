@@ -20,7 +20,7 @@ pub struct Model {
 
 impl Model {
     /// Joins a network with its card; the network is put into inference mode.
-    pub fn new(network: Network, card: Card, device: Device) -> Self {
+    pub fn new(network: &Network, card: Card, device: Device) -> Self {
         Self { network: network.valid(), card, device }
     }
 
@@ -56,6 +56,9 @@ impl Model {
 
     /// Uncalibrated scores, one row of `classes` values a face. With `mirror` in the card, the mean over the face and its
     /// mirror image.
+    ///
+    /// # Panics
+    /// If the device computes in other numbers than 32-bit floats, which none that [`crate::device::open`] gives does.
     pub fn logits(&self, faces: &[RgbImage]) -> Vec<Vec<f32>> {
         if faces.is_empty() {
             return Vec::new();

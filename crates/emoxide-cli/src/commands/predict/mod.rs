@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use emoxide::face::{Detector, DetectorConfig, MtcnnConfig};
 use emoxide::image::{Limits, RgbImage, decode};
+use emoxide::labels::Classes;
 use emoxide::recognizer::{Crop, Options, Prediction, Recognizer};
 use emoxide::{device, zoo};
 
@@ -89,7 +90,7 @@ impl Arguments {
         let model = zoo::open(&self.model, &device).with_context(|| format!("--model {}", self.model))?;
         let classes = self.classes.as_deref().map(super::classes).transpose()?;
         if let Some(missing) =
-            classes.iter().flat_map(|list| list.iter()).find(|name| model.classes().index_of(*name).is_none())
+            classes.iter().flat_map(Classes::iter).find(|name| model.classes().index_of(*name).is_none())
         {
             bail!("--classes: the model does not know {missing}; it knows {}", model.classes());
         }

@@ -127,6 +127,9 @@ impl RefineNet {
     }
 
     /// `crops`: `[batch, 3, 24, 24]` in -1..1.
+    ///
+    /// # Panics
+    /// If the crops have another shape.
     pub fn forward(&self, crops: Tensor<4>) -> ScoredOffsets<2> {
         assert_shape!(crops, [_, 3, Self::SIDE, Self::SIDE]);
         let map = self.pool1.forward(self.prelu1.forward(self.conv1.forward(crops)));
@@ -197,6 +200,9 @@ impl OutputNet {
     }
 
     /// `crops`: `[batch, 3, 48, 48]` in -1..1.
+    ///
+    /// # Panics
+    /// If the crops have another shape.
     pub fn forward(&self, crops: Tensor<4>) -> OutputNetOutput {
         assert_shape!(crops, [_, 3, Self::SIDE, Self::SIDE]);
         let map = self.pool1.forward(self.prelu1.forward(self.conv1.forward(crops)));

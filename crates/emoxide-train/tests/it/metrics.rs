@@ -39,7 +39,7 @@ struct Scaling {
 }
 
 fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("fixtures/metrics/sklearn.json")).expect("a whole fixture")
+    serde_json::from_str(include_str!("../fixtures/metrics/sklearn.json")).expect("a whole fixture")
 }
 
 impl Case {

@@ -1,14 +1,10 @@
 //! Networks against their PyTorch originals (`tools/reference/{resnet,ir}.py`): three depths in evaluation, then one
 //! training step's logits, running statistics and gradients.
 
-#![expect(clippy::print_stdout, reason = "the largest differences are part of the result")]
-
-mod support;
-
+use crate::support::{Gather, portable_network};
 use burn::tensor::{Device, Tensor};
 use emoxide::models::{BlockKind, Classifier, FaceHead, IrConfig, NetworkConfig, ResNetConfig, Stem};
 use emoxide_testing::{Fixture, Values, assert_close, portable};
-use support::{Gather, portable_network};
 
 const REL: f32 = 1e-3;
 const ABS: f32 = 1e-4;

@@ -1,13 +1,19 @@
 //! `emoxide models`: what can be used, and what it says of itself.
 
+mod import;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use emoxide::weights::checkpoint::Card;
-use emoxide::{device, zoo};
-use serde_json::{Value, json};
+use emoxide::device::{self, Device};
+use emoxide::labels::Classes;
+use emoxide::models::NetworkConfig;
+use emoxide::preprocess::Preprocess;
+use emoxide::weights::checkpoint::Measured;
+use emoxide::zoo::{self, Model};
+use serde::Serialize;
 
 use crate::{Finish, output};
 
@@ -36,6 +42,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Make a checkpoint from weights that another program wrote
+    Import(import::Arguments),
     /// Load checkpoints whole: every tensor present, none left over, all values finite
     Verify {
         /// `default` or checkpoints
@@ -48,27 +56,65 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     match &arguments.action {
         Action::List { folder, json } => list(folder.as_deref(), *json),
         Action::Info { model, json } => info(model, *json),
+        Action::Import(arguments) => import::run(arguments),
         Action::Verify { models } => verify(models),
     }
 }
 
-/// One line of the list: an architecture without weights, or a file of weights.
-fn entry(name: &str, parameters: usize, card: Option<&Card>, file: Option<&str>, network: &Value) -> Value {
-    json!({
-        "name": name,
-        "parameters": parameters,
-        "classes": card.map(|card| card.classes.iter().map(|class| class.name()).collect::<Vec<_>>()),
-        "input": card.map(|card| json!([card.preprocess.channels.count(), card.preprocess.height, card.preprocess.width])),
-        "weights": file,
-        "results": card.map_or_else(|| json!([]), |card| json!(card.results)),
-        "licence": card.map(|card| card.licence.weights.clone()),
-        "network": network,
-    })
+/// One line of the list.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    name: &'a str,
+    parameters: usize,
+    /// Absent for an architecture without weights, as is the file.
+    classes: Option<&'a Classes>,
+    /// Channels, rows, columns.
+    input: [u32; 3],
+    weights: Option<&'a str>,
+    results: &'a [Measured],
+    licence: Option<&'a str>,
+    network: &'a NetworkConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paper: Option<&'a str>,
+}
+
+fn input(preprocess: &Preprocess) -> [u32; 3] {
+    [preprocess.channels.count() as u32, preprocess.height, preprocess.width]
+}
+
+impl<'a> Line<'a> {
+    fn of_model(model: &'a Model, file: &'a str) -> Self {
+        let card = model.card();
+        Self {
+            name: &card.name,
+            parameters: model.parameters(),
+            classes: Some(&card.classes),
+            input: input(&card.preprocess),
+            weights: Some(file),
+            results: &card.results,
+            licence: Some(&card.licence.weights),
+            network: &card.network,
+            paper: None,
+        }
+    }
+
+    fn of_architecture(architecture: &'a zoo::Entry, device: &Device) -> Self {
+        Self {
+            name: architecture.name,
+            parameters: architecture.network.parameters(Classes::seven().len(), device),
+            classes: None,
+            input: input(&architecture.preprocess),
+            weights: None,
+            results: &[],
+            licence: None,
+            network: &architecture.network,
+            paper: Some(architecture.paper),
+        }
+    }
 }
 
 fn list(folder: Option<&Path>, as_json: bool) -> Result<Finish> {
     let device = device::open(device::default_name())?;
-    let mut entries = Vec::new();
     let mut names = vec![zoo::DEFAULT.to_owned()];
     if let Some(folder) = folder {
         for file in fs_err::read_dir(folder)? {
@@ -80,55 +126,35 @@ fn list(folder: Option<&Path>, as_json: bool) -> Result<Finish> {
         names[1..].sort();
     }
     let mut skipped = 0;
+    let mut models = Vec::new();
     for name in &names {
         match zoo::open(name, &device) {
-            Ok(model) => {
-                let card = model.card();
-                entries.push(entry(&card.name, model.parameters(), Some(card), Some(name), &json!(card.network)));
-            }
+            Ok(model) => models.push((name, model)),
             Err(error) => {
                 skipped += 1;
                 output::say(&format!("skipped {name}: {error}"));
             }
         }
     }
-    for architecture in zoo::architectures() {
-        let parameters = architecture.network.parameters(emoxide::labels::Classes::seven().len(), &device);
-        let mut entry = entry(architecture.name, parameters, None, None, &json!(architecture.network));
-        entry["paper"] = json!(architecture.paper);
-        entries.push(entry);
-    }
+    let architectures = zoo::architectures();
+    let mut lines: Vec<Line> = models.iter().map(|(file, model)| Line::of_model(model, file)).collect();
+    lines.extend(architectures.iter().map(|architecture| Line::of_architecture(architecture, &device)));
     let mut sink = output::open(None)?;
     if as_json {
-        writeln!(sink, "{}", serde_json::to_string_pretty(&entries)?)?;
+        writeln!(sink, "{}", serde_json::to_string_pretty(&lines)?)?;
     } else {
         writeln!(sink, "{:<22} {:>12}  {:<12} {:<20} RESULTS", "NAME", "PARAMETERS", "INPUT", "WEIGHTS")?;
-        for entry in &entries {
-            let input = entry["input"]
-                .as_array()
-                .map_or("-".to_owned(), |sides| sides.iter().map(ToString::to_string).collect::<Vec<_>>().join("x"));
-            let results = entry["results"].as_array().map_or(String::new(), |results| {
-                let line = |result: &Value| {
-                    let accuracy = result["accuracy"].as_f64().unwrap_or(f64::NAN) * 100.0;
-                    format!("{} {} {accuracy:.2} %", text(&result["data"]), text(&result["split"]))
-                };
-                results.iter().map(line).collect::<Vec<_>>().join("; ")
-            });
-            let weights = entry["weights"].as_str().unwrap_or("-");
-            writeln!(
-                sink,
-                "{:<22} {:>12}  {input:<12} {weights:<20} {results}",
-                text(&entry["name"]),
-                entry["parameters"]
-            )?;
+        for Line { name, parameters, input: [channels, rows, cols], weights, results, .. } in &lines {
+            let input = format!("{channels}x{rows}x{cols}");
+            let result =
+                |result: &Measured| format!("{} {} {:.2} %", result.data, result.split, result.accuracy * 100.0);
+            let results = results.iter().map(result).collect::<Vec<_>>().join("; ");
+            let weights = weights.unwrap_or("-");
+            writeln!(sink, "{name:<22} {parameters:>12}  {input:<12} {weights:<20} {results}")?;
         }
     }
     sink.flush()?;
     Ok(if skipped == 0 { Finish::Done } else { Finish::Skipped })
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("-")
 }
 
 fn info(model: &str, as_json: bool) -> Result<Finish> {
@@ -150,7 +176,10 @@ fn info(model: &str, as_json: bool) -> Result<Finish> {
     writeln!(sink, "mean, std    {:?}, {:?} (of 0..1)", preprocess.mean, preprocess.std)?;
     writeln!(sink, "temperature  {}", card.temperature)?;
     writeln!(sink, "mirror       {}", if card.mirror { "mean of the picture and its mirror image" } else { "no" })?;
-    writeln!(sink, "trained by   emoxide {}, epoch {}", card.provenance.commit, card.provenance.epoch)?;
+    match &card.provenance.imported_from {
+        Some((file, hash)) => writeln!(sink, "imported     {file}, SHA-256 {hash}")?,
+        None => writeln!(sink, "trained by   emoxide {}, epoch {}", card.provenance.commit, card.provenance.epoch)?,
+    }
     writeln!(sink, "licence      {} (data: {})", card.licence.weights, card.licence.data)?;
     for result in &card.results {
         writeln!(

@@ -1,33 +1,16 @@
-//! MTCNN against facenet-pytorch, and how detections become crops.
+//! MTCNN against facenet-pytorch.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use emoxide::face::mtcnn::{self, FaceOrder, MtcnnNetworks};
-use emoxide::face::{Detection, Detector, DetectorConfig, FER2013_TEMPLATE, Mtcnn, MtcnnConfig, MtcnnError};
-use emoxide::geometry::{ARCFACE_112, BoundingBox, Landmarks, Similarity};
+use emoxide::face::{Detection, Detector, DetectorConfig, MtcnnConfig, MtcnnError};
+use emoxide::geometry::BoundingBox;
 use emoxide::image::{Filter, Limits, RgbImage, decode, resize};
-use emoxide::preprocess::Alignment;
-use image::Rgb;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn fixture(name: &str) -> Vec<u8> {
-    fs_err::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/face").join(name)).unwrap()
-}
-
-fn photo(name: &str) -> RgbImage {
-    decode(&fs_err::read(root().join("assets/photos").join(name)).unwrap(), &Limits::default()).unwrap()
-}
-
-fn detector() -> Mtcnn {
-    Mtcnn::load(mtcnn::WEIGHTS, &Device::flex()).unwrap()
-}
+use super::{detector, fixture, photo, root};
 
 #[derive(Deserialize)]
 struct Face {
@@ -72,9 +55,7 @@ fn compare(folder: &Path, reference: &Reference) {
         for (name, expected) in reference {
             let expected = &expected[preset];
             let image = decode(&fs_err::read(folder.join(name)).unwrap(), &Limits::default()).unwrap();
-            let started = Instant::now();
             let found = detector.detect(std::slice::from_ref(&image)).remove(0);
-            let elapsed = started.elapsed();
             assert_eq!(found.len(), expected.len(), "{name}, {preset}: {found:?}");
             let mut largest = Largest::default();
             for expected in expected {
@@ -86,11 +67,11 @@ fn compare(folder: &Path, reference: &Reference) {
                 largest.add(face, expected);
                 overall.add(face, expected);
             }
-            println!("{preset} {name}: {} faces, {largest:?}, {elapsed:?}", found.len());
+            eprintln!("{preset} {name}: {} faces, {largest:?}", found.len());
             faces += found.len();
         }
     }
-    println!("{} images, {faces} faces: {overall:?}", reference.len());
+    eprintln!("{} images, {faces} faces: {overall:?}", reference.len());
     assert!(overall.edge <= 1.5 && overall.point <= 1.5 && overall.score <= 0.01, "{overall:?}");
 }
 
@@ -225,102 +206,4 @@ fn a_limit_on_levels_keeps_large_faces() {
     let limited = MtcnnConfig { longest_level: Some(600), ..MtcnnConfig::default() };
     let faces = detector().with_config(limited).unwrap().detect(&[image]).remove(0);
     assert_eq!(faces.len(), 3);
-}
-
-/// The photo of a face that fills much of it, and what was found.
-fn portrait() -> (RgbImage, Detection) {
-    let image = photo("hopper.jpg");
-    let face = detector().detect(std::slice::from_ref(&image)).remove(0).remove(0);
-    (image, face)
-}
-
-#[test]
-fn five_points_end_on_the_template() {
-    let (image, _) = portrait();
-    let detector = detector();
-    for alignment in [Alignment::arcface(), Alignment::fer2013()] {
-        let Alignment::FivePoint { template } = alignment else { unreachable!() };
-        // The face turned and shrunk is found and brought to the same place.
-        for degrees in [-15.0, 0.0, 20.0] {
-            let turn = Similarity::new(0.8, degrees, [60.0, 60.0]);
-            let turned = emoxide::image::warp(&image, &turn, 520, 560);
-            let face = detector.detect(std::slice::from_ref(&turned)).remove(0)[0];
-            let crop = alignment.crop(&turned, Some(&face), 224, 224);
-            // On a border, because the detector wants surroundings.
-            let mut framed = RgbImage::from_pixel(344, 344, Rgb([128; 3]));
-            image::imageops::replace(&mut framed, &crop, 60, 60);
-            let again = detector.detect(&[framed]).remove(0)[0];
-            for (point, target) in again.landmarks.0.iter().zip(template) {
-                let distance = (point[0] - 60.0 - target[0] * 224.0).hypot(point[1] - 60.0 - target[1] * 224.0);
-                assert!(distance < 16.0, "{degrees} degrees: {point:?} should be near {target:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn the_crop_of_a_large_face_is_smooth() {
-    // A face of several hundred pixels brought to 48: reducing first and warping then must give nearly the same.
-    let (image, face) = portrait();
-    let large = resize(&image, image.width() * 4, image.height() * 4, Filter::PillowBicubic);
-    let scaled = |value: f32| (value + 0.5) * 4.0 - 0.5;
-    let on_large = Detection { landmarks: Landmarks(face.landmarks.0.map(|point| point.map(scaled))), ..face };
-    let alignment = Alignment::fer2013();
-    let one = alignment.crop(&image, Some(&face), 48, 48);
-    let other = alignment.crop(&large, Some(&on_large), 48, 48);
-    let sum: f64 = one.as_raw().iter().zip(other.as_raw()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
-    let mean = sum / one.as_raw().len() as f64;
-    println!("mean difference {mean}");
-    assert!(mean < 4.0, "{mean}");
-}
-
-#[test]
-fn the_square_box_is_black_outside_the_image() {
-    let image = RgbImage::from_pixel(100, 60, Rgb([200, 100, 50]));
-    let face =
-        Detection { bbox: BoundingBox::new(-20.0, 10.0, 20.0, 30.0), score: 1.0, landmarks: Landmarks([[0.0; 2]; 5]) };
-    // 40 wide, made square: x from -20 to 20, y from 0 to 40.
-    let crop = Alignment::SquareBox { margin: 0.0 }.crop(&image, Some(&face), 40, 40);
-    assert!(crop.enumerate_pixels().all(|(x, _, pixel)| pixel.0 == if x < 20 { [0; 3] } else { [200, 100, 50] }));
-    // Landmarks in one place determine no similarity: the box serves.
-    assert_eq!(Alignment::arcface().crop(&image, Some(&face), 40, 40), crop);
-    // Half of the side on each side: x from -40 to 40, y from -20 to 60.
-    let wide = Alignment::SquareBox { margin: 0.5 }.crop(&image, Some(&face), 80, 80);
-    assert!(wide.enumerate_pixels().all(|(x, y, pixel)| (pixel.0 != [0; 3]) == (x >= 40 && y >= 20)));
-    for bbox in [
-        BoundingBox::new(f32::NAN, 0.0, 5.0, 5.0),
-        BoundingBox::new(1e30, 1e30, -1e30, 2e30),
-        BoundingBox::new(900.0, 900.0, 900.0, 900.0),
-    ] {
-        let crop = Alignment::SquareBox { margin: 0.1 }.crop(&image, Some(&Detection { bbox, ..face }), 8, 8);
-        assert_eq!(crop.dimensions(), (8, 8));
-    }
-}
-
-#[test]
-fn without_a_detection_the_image_is_the_face() {
-    let image = photo("astronaut.jpg");
-    let faces = Detector::WholeImage.detect(std::slice::from_ref(&image));
-    assert_eq!(faces, [[None]]);
-    let whole = resize(&image, 48, 48, Filter::PillowBilinear);
-    for alignment in [Alignment::arcface(), Alignment::SquareBox { margin: 0.2 }, Alignment::None] {
-        assert_eq!(alignment.crop(&image, None, 48, 48), whole);
-    }
-}
-
-#[test]
-fn alignments_travel_as_json() {
-    for alignment in [Alignment::arcface(), Alignment::SquareBox { margin: 0.1 }, Alignment::None] {
-        let json = serde_json::to_string(&alignment).unwrap();
-        assert_eq!(serde_json::from_str::<Alignment>(&json).unwrap(), alignment);
-    }
-    assert_eq!(serde_json::to_string(&Alignment::None).unwrap(), r#"{"kind":"none"}"#);
-    let json = serde_json::to_value(Alignment::fer2013()).unwrap();
-    assert_eq!(json["kind"], "five-point");
-    // Symmetric, as ArcFace's nearly is.
-    for (left, right) in [(0, 1), (3, 4)] {
-        assert!((FER2013_TEMPLATE[left][0] + FER2013_TEMPLATE[right][0] - 1.0).abs() < 1e-6);
-        assert_eq!(FER2013_TEMPLATE[left][1], FER2013_TEMPLATE[right][1]);
-        assert!((ARCFACE_112[left][0] + ARCFACE_112[right][0] - 112.0).abs() < 0.5);
-    }
 }

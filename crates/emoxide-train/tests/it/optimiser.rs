@@ -44,7 +44,7 @@ fn matrix(values: &[f32], rows: usize, cols: usize) -> Tensor<2> {
 
 #[test]
 fn five_steps_agree_with_pytorch() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/optimiser/steps.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/optimiser/steps.json")).unwrap();
     let (rows, width, outputs) = (fixture.rows, fixture.width, fixture.outputs);
     let inputs = matrix(&fixture.inputs, rows, width);
     let targets = matrix(&fixture.targets, rows, outputs);

@@ -30,7 +30,7 @@ fn device() -> Device {
 
 #[test]
 fn cross_entropy_and_its_gradient_agree_with_pytorch() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/loss/cross_entropy.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/loss/cross_entropy.json")).unwrap();
     let shape = [fixture.batch, fixture.classes];
     let tensor = |values: &[f32]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), &device());
     let mut largest = 0.0_f32;

@@ -119,10 +119,9 @@ fn every_kind_of_file_is_read_as_pillow_reads_it() {
         let (largest, mean) = differences(&read(format!("decode/{name}")), &read(format!("decoded/{name}.png")));
         // Lossy decoders may differ in how they transform and how they enlarge the halved colour planes.
         let (most, average) = match name.as_str() {
-            "subsampled.jpg" | "progressive.jpg" => (24, 1.5),
-            "lossy.webp" => (24, 1.5),
+            "subsampled.jpg" | "progressive.jpg" | "lossy.webp" => (24, 1.5),
             "cmyk.jpg" => (4, 1.0),
-            name if name.ends_with(".jpg") => (4, 0.6),
+            name if Path::new(name).extension().is_some_and(|ending| ending == "jpg") => (4, 0.6),
             _ => (0, 0.0),
         };
         println!("{name}: largest {largest}, mean {mean:.3}");
@@ -156,6 +155,22 @@ fn cut_files_are_errors_in_every_format() {
             assert!(matches!(error, ImageError::Truncated { .. }), "{format:?} cut at {share}: {error:?}");
         }
     }
+}
+
+/// Chunks of odd length are padded, and some writers forget the pad of the last one.
+#[test]
+fn a_webp_may_lack_its_last_pad_byte() {
+    let lossless = (1..12).map(|side| {
+        let mut bytes = Cursor::new(Vec::new());
+        RgbImage::from_pixel(side, side, Rgb([side as u8, 7, 9])).write_to(&mut bytes, ImageFormat::WebP).unwrap();
+        bytes.into_inner()
+    });
+    let odd = |bytes: &Vec<u8>| bytes[16] % 2 == 1;
+    let bytes = lossless.into_iter().find(odd).expect("one of eleven pictures takes an odd number of bytes");
+    let whole = decode(&bytes, &Limits::default()).unwrap();
+    assert_eq!(decode(&bytes[..bytes.len() - 1], &Limits::default()).unwrap(), whole);
+    let cut = decode(&bytes[..bytes.len() - 2], &Limits::default());
+    assert!(matches!(cut, Err(ImageError::Truncated { .. })), "{cut:?}");
 }
 
 #[test]

@@ -1,16 +1,12 @@
 //! Files as PyTorch writes them, and files that must be refused (`tools/reference/pth_files.py`).
 
-#![expect(clippy::print_stdout, reason = "the texts of refusals are worth reading")]
-
-mod support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::portable_network;
 use burn::tensor::{Device, Tensor};
 use emoxide::models::{Classifier, FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig, Stem};
 use emoxide::weights::{Head, WeightsError, import};
 use emoxide_testing::{Values, assert_close, fixture_path, portable};
-use support::portable_network;
 
 const CLASSES: usize = 3;
 

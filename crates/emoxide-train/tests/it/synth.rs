@@ -1,7 +1,5 @@
 //! Drawn data sets: every layout is read back, the same seed draws the same files, and the expressions can be learnt.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 

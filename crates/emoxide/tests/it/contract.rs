@@ -1,12 +1,10 @@
 //! What every network promises, whatever its family.
 
-mod support;
-
+use crate::support::{Gather, keys};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use emoxide::models::{BlockKind, Classifier, FaceHead, IrConfig, NetworkConfig, ResNetConfig, Stem, parameters};
 use emoxide_testing::{Values, assert_close, portable};
-use support::{Gather, keys};
 
 const CLASSES: usize = 5;
 

@@ -20,7 +20,7 @@ struct Case {
 
 #[test]
 fn rates_agree_with_pytorch() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/schedule/rates.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/schedule/rates.json")).unwrap();
     let (epochs, steps) = (fixture.epochs, fixture.steps_per_epoch);
     let mut largest = 0.0_f64;
     for case in &fixture.cases {

@@ -1,7 +1,5 @@
 //! What the tests of networks share.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
-
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};

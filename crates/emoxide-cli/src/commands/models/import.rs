@@ -1,0 +1,118 @@
+//! `emoxide models import`: weights of other programs become a checkpoint.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use emoxide::device;
+use emoxide::labels::Classes;
+use emoxide::models::NetworkConfig;
+use emoxide::preprocess::{Alignment, Preprocess};
+use emoxide::weights::checkpoint::{Card, Licence, Provenance};
+use emoxide::weights::{self, Head, KEY_MAPS};
+use emoxide::zoo::{self, Model};
+use emoxide_train::settings;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::{Finish, output};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// PyTorch state dict (.pth, .pt) or safetensors file
+    file: PathBuf,
+    /// Architecture, one of `emoxide models list`
+    #[arg(long, value_name = "NAME")]
+    network: String,
+    /// What the file's outputs mean, in its order: names with commas between. It cannot be read off the file
+    #[arg(long, value_name = "A,B,C")]
+    classes: String,
+    /// Change a setting of the network, its input or its face crops, such as network.widths=[48,96],
+    /// preprocess.width=112 or alignment.kind=none; repeat for several
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+    /// How the file names its tensors
+    #[arg(long, value_name = "NAMING", default_value = KEY_MAPS[0].name, value_parser = namings())]
+    keys: String,
+    /// Leave the file's classifier out: the checkpoint gets a fresh one and is there to start training from
+    #[arg(long)]
+    drop_head: bool,
+    /// Checkpoint to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+fn namings() -> clap::builder::PossibleValuesParser {
+    let value = |map: &weights::KeyMap| clap::builder::PossibleValue::new(map.name).help(map.about);
+    KEY_MAPS.iter().map(value).collect::<Vec<_>>().into()
+}
+
+/// What a file of weights does not say of itself; `--set` reaches every key.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    name: String,
+    mirror: bool,
+    network: NetworkConfig,
+    preprocess: Preprocess,
+    alignment: Alignment,
+    licence: Licence,
+}
+
+impl Settings {
+    fn of(architecture: &zoo::Entry, file: &Path, overrides: &[String]) -> Result<Self> {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let unknown = "unknown: ask whoever made the file";
+        let defaults = Self {
+            name: format!("{}.{stem}", architecture.name),
+            mirror: false,
+            network: architecture.network.clone(),
+            preprocess: architecture.preprocess.clone(),
+            alignment: architecture.alignment.clone(),
+            licence: Licence { weights: unknown.to_owned(), data: unknown.to_owned() },
+        };
+        let mut table = Table::try_from(defaults)?;
+        settings::set_all(&mut table, overrides)?;
+        let settings: Self = Value::Table(table).try_into().context("--set")?;
+        settings.network.validate()?;
+        settings.preprocess.validate()?;
+        let (wanted, found) = (settings.network.channels(), settings.preprocess.channels.count());
+        if wanted != found {
+            bail!("the network takes {wanted} channel(s), but preprocess.channels gives {found}");
+        }
+        Ok(settings)
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
+    let Arguments { file, network, classes, set, keys, drop_head, output } = arguments;
+    let architectures = zoo::architectures();
+    let Some(architecture) = architectures.iter().find(|entry| entry.name == network) else {
+        let known: Vec<_> = architectures.iter().map(|entry| entry.name).collect();
+        bail!("--network {network}: no such architecture; there are {}", known.join(", "));
+    };
+    let classes = Classes::from_names(classes.split(',')).context("--classes")?;
+    let settings = Settings::of(architecture, file, set)?;
+    let device = device::open(device::default_name())?;
+    let head = if *drop_head { Head::Drop } else { Head::Keep };
+    let network = weights::import(file, &settings.network, classes.len(), Some(keys), head, &device)?;
+    let card = Card {
+        name: settings.name,
+        network: settings.network,
+        classes,
+        preprocess: settings.preprocess,
+        alignment: settings.alignment,
+        mirror: settings.mirror,
+        temperature: 1.0,
+        provenance: Provenance {
+            imported_from: Some((file.display().to_string(), weights::fingerprint(file)?)),
+            ..Provenance::default()
+        },
+        results: Vec::new(),
+        licence: settings.licence,
+    };
+    let model = Model::new(&network, card, device);
+    model.save(output)?;
+    output::say(&format!("{}: {}, {} parameters", output.display(), model.card().name, model.parameters()));
+    Ok(Finish::Done)
+}

@@ -1,0 +1,95 @@
+//! `models`: weights of other programs become checkpoints, and what is listed.
+
+use serde_json::Value;
+
+use crate::{err, out, root, run};
+
+/// The settings of the network in the library's fixtures (`tools/reference/pth_files.py`).
+const TINY: &[&str] = &[
+    "network.input_channels=1",
+    "network.stem=compact",
+    "network.stem_width=4",
+    "network.widths=[4, 6]",
+    "network.blocks=[1, 1]",
+    "preprocess.channels=grey",
+    "preprocess.mean=[0.5]",
+    "preprocess.std=[0.25]",
+    "preprocess.width=16",
+    "preprocess.height=16",
+    "alignment.kind=none",
+    "licence.weights=MIT",
+];
+
+fn import(file: &str, output: &str, classes: &str, sets: &[&str], more: &[&str]) -> std::process::Output {
+    let file = root().join("crates/emoxide/tests/fixtures/pth").join(file).display().to_string();
+    let mut arguments =
+        vec!["models", "import", &file, "--network", "resnet18", "--classes", classes, "--output", output];
+    arguments.extend(sets.iter().flat_map(|set| ["--set", *set]));
+    arguments.extend(more);
+    run(&arguments)
+}
+
+#[test]
+fn foreign_weights_become_a_model_that_predicts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.safetensors").display().to_string();
+    let made = import("zip.pth", &path, "happiness,sadness,neutral", TINY, &[]);
+    assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    assert!(err(&made).contains("resnet18.zip"), "{}", err(&made));
+
+    let verified = run(&["models", "verify", &path]);
+    assert_eq!(verified.status.code(), Some(0), "{}", err(&verified));
+    let card: Value = serde_json::from_str(&out(&run(&["models", "info", &path, "--json"]))).unwrap();
+    assert_eq!(card["classes"], serde_json::json!(["happiness", "sadness", "neutral"]));
+    assert_eq!(card["licence"]["weights"], "MIT");
+    assert_eq!(card["provenance"]["imported_from"][1].as_str().unwrap().len(), 64);
+    let plain = out(&run(&["models", "info", &path]));
+    assert!(plain.contains("imported") && plain.contains("zip.pth"), "{plain}");
+
+    let photo = crate::photo("astronaut.jpg");
+    let predicted = run(&["predict", &photo, "--model", &path, "--detector", "none", "--format", "json"]);
+    assert_eq!(predicted.status.code(), Some(0), "{}", err(&predicted));
+    let faces: Value = serde_json::from_str(&out(&predicted)).unwrap();
+    assert_eq!(faces[0]["faces"][0]["probabilities"].as_object().unwrap().len(), 3);
+
+    let listed = out(&run(&["models", "list", "--folder", &folder.path().display().to_string(), "--json"]));
+    let lines: Vec<Value> = serde_json::from_str(&listed).unwrap();
+    let line = lines.iter().find(|line| line["name"] == "resnet18.zip").expect("the new model is listed");
+    assert_eq!(line["input"], serde_json::json!([1, 16, 16]));
+}
+
+#[test]
+fn a_backbone_comes_without_its_classifier() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("backbone.safetensors").display().to_string();
+    let made = import("zip.pth", &path, "7", TINY, &["--drop-head"]);
+    assert_eq!(made.status.code(), Some(1), "a number of classes is no list of names: {}", err(&made));
+    let made = import("zip.pth", &path, "happiness,neutral", TINY, &["--drop-head"]);
+    assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    let card: Value = serde_json::from_str(&out(&run(&["models", "info", &path, "--json"]))).unwrap();
+    assert_eq!(card["classes"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.safetensors").display().to_string();
+    let three = "happiness,sadness,neutral";
+    let grey_only = &TINY[..5];
+    let cases = [
+        (import("zip.pth", &path, "happiness,neutral", TINY, &[]), "fc."),
+        (import("zip.pth", &path, "happiness,giddy,neutral", TINY, &[]), "--classes"),
+        (import("zip.pth", &path, three, grey_only, &[]), "preprocess.channels"),
+        (import("zip.pth", &path, three, &["network.width=[4]"], &[]), "width"),
+        (import("zip.pth", &path, three, &["mirror"], &[]), "section.key=value"),
+        (import("nowhere.pth", &path, three, TINY, &[]), "nowhere.pth"),
+        (run(&["models", "import", "x.pth", "--network", "vgg", "--classes", three, "-o", &path]), "resnet18"),
+    ];
+    for (output, said) in cases {
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let text = err(&output);
+        assert!(text.contains(said), "wanted {said:?} in: {text}");
+        println!("{}", text.trim_end());
+    }
+    assert!(fs_err::read_dir(folder.path()).unwrap().next().is_none());
+}

@@ -1,0 +1,101 @@
+//! One pass over the training split.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::{Tensor, TensorData};
+use emoxide::models::Classifier;
+
+use super::loader::{self, Making};
+use super::state::State;
+use super::{Job, Observer, TrainError};
+use crate::data::DataSet;
+use crate::run_dir::EpochRow;
+use crate::sampler::{self, LastBatch};
+
+/// One pass over the training split; `None` if it was stopped.
+pub(super) fn train_epoch(
+    job: &Job,
+    data: &DataSet,
+    state: &mut State,
+    epoch: usize,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Option<EpochRow>, TrainError> {
+    let recipe = &job.recipe;
+    let training = job.device.clone().autodiff();
+    // Dropout draws from the device; a resumed epoch must draw what an uninterrupted one would.
+    training.seed(recipe.run.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64));
+    let order = recipe.data.sampler.order(&data.class_indices(), recipe.run.seed, epoch as u64);
+    // Batch normalisation cannot train on one picture.
+    let batches = sampler::batches(&order, recipe.run.batch_size, LastBatch::AtLeast(2));
+    let steps = batches.len().div_ceil(recipe.run.accumulate);
+    observer.epoch(epoch, recipe.schedule.epochs, batches.len());
+
+    let objective = recipe.objective.init(&recipe.data.classes, &data.class_counts(), &training)?;
+    let making = Making {
+        data,
+        preprocess: &recipe.data.preprocess,
+        augment: &recipe.augment,
+        seed: recipe.run.seed,
+        epoch: epoch as u64,
+    };
+    let [mut loss_sum, mut correct, mut seen] = [0.0, 0.0, 0.0];
+    let mut rate = 0.0;
+    std::thread::scope(|scope| {
+        let count = batches.len();
+        let receiver = loader::batches(scope, making, batches);
+        let mut gathered = GradientsAccumulator::new();
+        for (index, batch) in receiver.iter().enumerate() {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let batch = batch?;
+            let images = recipe.data.preprocess.tensor(batch.images, &training);
+            let size = images.dims()[0];
+            let targets = TensorData::new(batch.targets, [size, recipe.data.classes.len()]);
+            let targets = Tensor::<2>::from_data(targets, &training);
+            let logits = state.network.forward(images);
+            let loss = objective.forward(logits.clone(), targets.clone());
+            let hits = logits.inner().argmax(1).equal(targets.inner().argmax(1)).int().sum();
+
+            let last = index + 1 == count;
+            let group = index / recipe.run.accumulate;
+            let in_group =
+                if group + 1 == steps { count - group * recipe.run.accumulate } else { recipe.run.accumulate };
+            let gradients = GradientsParams::from_grads((loss.clone() / in_group as f64).backward(), &state.network);
+            gathered.accumulate(&state.network, gradients);
+
+            if last || (index + 1) % recipe.run.accumulate == 0 {
+                rate = recipe.schedule.shape.rate(
+                    recipe.optimiser.rate(),
+                    (epoch - 1) * steps + group,
+                    steps,
+                    recipe.schedule.epochs,
+                );
+                let network = state.network.clone();
+                state.network = state.optimiser.step(rate, network, gathered.grads());
+                state.progress.steps += 1;
+                state.average = state.average.take().map(|average| average.update(&state.network));
+            }
+            let loss = f64::from(loss.inner().into_scalar::<f32>());
+            loss_sum += loss * size as f64;
+            correct += hits.into_scalar::<i64>() as f64;
+            seen += size as f64;
+            observer.batch(loss_sum / seen);
+            if !loss.is_finite() {
+                break;
+            }
+        }
+        Ok(Some(EpochRow {
+            epoch,
+            rate,
+            train_loss: loss_sum / seen,
+            train_accuracy: correct / seen,
+            select_loss: None,
+            select_accuracy: None,
+            select_mean_class_accuracy: None,
+            seconds: 0.0,
+        }))
+    })
+}

@@ -1,0 +1,68 @@
+//! What changes from step to step, and how it survives a kill.
+
+use burn::module::Module;
+use burn::tensor::Device;
+use emoxide::models::Network;
+use emoxide::weights::checkpoint;
+
+use super::{Job, TrainError};
+use crate::ema::{Ema, EmaConfig};
+use crate::optimiser::Optimiser;
+use crate::run_dir::{Progress, RunDir};
+use crate::snapshot;
+
+const NETWORK: &str = "network.safetensors";
+const AVERAGE: &str = "average.safetensors";
+const OPTIMISER: &str = "optimiser.safetensors";
+
+/// Everything that changes from step to step.
+pub(super) struct State {
+    pub(super) network: Network,
+    pub(super) average: Option<Ema<Network>>,
+    pub(super) optimiser: Optimiser,
+    pub(super) progress: Progress,
+}
+
+impl State {
+    pub(super) fn fresh(job: &Job, training: &Device) -> Result<Self, TrainError> {
+        let recipe = &job.recipe;
+        training.seed(recipe.run.seed);
+        let network = match &recipe.run.start_from {
+            None => recipe.network.init(recipe.data.classes.len(), training),
+            Some(path) => {
+                let (network, card) = checkpoint::load(path, training)?;
+                if card.network != recipe.network || card.classes != recipe.data.classes {
+                    return Err(TrainError::StartFrom(path.clone()));
+                }
+                network
+            }
+        };
+        let average = recipe.run.ema.map(|decay| Ema::new(EmaConfig { decay }, &network));
+        Ok(Self { network, average, optimiser: recipe.optimiser.init(), progress: Progress::default() })
+    }
+
+    /// The weights that are evaluated and saved, ready for inference.
+    pub(super) fn served(&self) -> Network {
+        self.average.as_ref().map_or_else(|| self.network.valid(), |average| average.network().valid())
+    }
+
+    pub(super) fn save(&self, run: &RunDir) -> Result<(), TrainError> {
+        run.replace_state(&self.progress, |folder| {
+            snapshot::save_module(&self.network, &folder.join(NETWORK))?;
+            if let Some(average) = &self.average {
+                average.save(&folder.join(AVERAGE))?;
+            }
+            Ok(self.optimiser.save(&folder.join(OPTIMISER))?)
+        })
+    }
+
+    pub(super) fn restore(self, run: &RunDir, device: &Device) -> Result<Self, TrainError> {
+        let Some((progress, folder)) = run.progress()? else { return Ok(self) };
+        Ok(Self {
+            network: snapshot::load_module(self.network, &folder.join(NETWORK))?,
+            average: self.average.map(|average| average.load(&folder.join(AVERAGE))).transpose()?,
+            optimiser: self.optimiser.load(&folder.join(OPTIMISER), device)?,
+            progress,
+        })
+    }
+}

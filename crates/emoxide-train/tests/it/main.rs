@@ -1,0 +1,13 @@
+//! What the crate promises, module by module.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod augment;
+mod data;
+mod loss;
+mod metrics;
+mod optimiser;
+mod report;
+mod sampler;
+mod schedule;
+mod synth;

@@ -1,0 +1,18 @@
+//! What the library promises, module by module.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a failed unwrap fails the test; the largest differences and the texts of refusals are part of the result"
+)]
+
+mod architecture;
+mod contract;
+mod face;
+mod geometry;
+mod image;
+mod import;
+mod parity;
+mod seeds;
+mod support;
