@@ -3,8 +3,6 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
-
 /// Endings that are taken for pictures when a folder is read.
 const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "jfif"];
 /// Endings of videos, which this version cannot read.
@@ -47,27 +45,29 @@ impl Input {
     }
 }
 
-/// Expands what was typed. A missing file stays in the list, so that it is named and skipped like any other bad input.
-pub(crate) fn expand(arguments: &[String]) -> Result<Vec<Input>> {
+/// Expands what was typed. What cannot be read stays in the list, so that it is named and skipped.
+pub(crate) fn expand(arguments: &[String]) -> Vec<Input> {
     let mut inputs = Vec::new();
     for argument in arguments {
         let path = Path::new(argument);
+        let before = inputs.len();
         if argument == "-" {
             inputs.push(Input::Standard);
         } else if path.is_dir() {
-            let before = inputs.len();
-            walk(path, &mut inputs)?;
+            walk(path, &mut inputs);
             if inputs.len() == before {
                 inputs.push(Input::Bad(argument.clone(), "the folder holds no pictures".to_owned()));
             }
         } else if path.exists() || !argument.contains(['*', '?', '[']) {
             inputs.push(file(path));
         } else {
-            let before = inputs.len();
-            for entry in glob::glob(argument)? {
-                let path = entry?;
-                if path.is_file() {
-                    inputs.push(file(&path));
+            match glob::glob(argument) {
+                Ok(entries) => inputs.extend(entries.filter_map(|entry| match entry {
+                    Ok(path) => path.is_file().then(|| file(&path)),
+                    Err(error) => Some(Input::Bad(error.path().display().to_string(), error.error().to_string())),
+                })),
+                Err(error) => {
+                    inputs.push(Input::Bad(argument.clone(), format!("no such file, and no pattern: {error}")))
                 }
             }
             if inputs.len() == before {
@@ -75,10 +75,7 @@ pub(crate) fn expand(arguments: &[String]) -> Result<Vec<Input>> {
             }
         }
     }
-    if inputs.is_empty() {
-        bail!("nothing to read");
-    }
-    Ok(inputs)
+    inputs
 }
 
 fn file(path: &Path) -> Input {
@@ -93,18 +90,24 @@ fn has_ending(path: &Path, endings: &[&str]) -> bool {
     path.extension().is_some_and(|found| endings.contains(&found.to_string_lossy().to_lowercase().as_str()))
 }
 
-fn walk(folder: &Path, inputs: &mut Vec<Input>) -> Result<()> {
-    let mut entries = fs_err::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+/// All pictures below a folder, by name. Folders that are links are left out: they may lead back here.
+fn walk(folder: &Path, inputs: &mut Vec<Input>) {
+    let entries = fs_err::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut entries = match entries {
+        Ok(entries) => entries,
+        Err(error) => return inputs.push(Input::Bad(folder.display().to_string(), error.to_string())),
+    };
     entries.sort_by_key(fs_err::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
         if path.is_dir() {
-            walk(&path, inputs)?;
+            if !path.is_symlink() {
+                walk(&path, inputs);
+            }
         } else if has_ending(&path, &PICTURES) || has_ending(&path, &VIDEOS) {
             inputs.push(file(&path));
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -119,16 +122,21 @@ mod tests {
         }
         let root = folder.path().display().to_string();
         let names = |arguments: &[String]| -> Vec<String> {
-            expand(arguments).unwrap().iter().map(|input| input.name().replace(&root, "")).collect()
+            expand(arguments).iter().map(|input| input.name().replace(&root, "")).collect()
         };
         assert_eq!(names(std::slice::from_ref(&root)), ["/a.jpg", "/b.PNG", "/clip.mp4"]);
         assert_eq!(names(&[format!("{root}/*.jpg")]), ["/a.jpg"]);
         assert_eq!(names(&[format!("{root}/none.jpg")]), ["/none.jpg"]);
-        assert!(
-            matches!(&expand(&[format!("{root}/*.gif")]).unwrap()[0], Input::Bad(_, reason) if reason.contains("pattern"))
-        );
-        assert!(
-            matches!(&expand(&[format!("{root}/clip.mp4")]).unwrap()[0], Input::Bad(_, reason) if reason.contains("video"))
-        );
+        assert!(matches!(&expand(&[format!("{root}/*.gif")])[0], Input::Bad(_, reason) if reason.contains("pattern")));
+        assert!(matches!(&expand(&[format!("{root}/clip.mp4")])[0], Input::Bad(_, reason) if reason.contains("video")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_the_folder_itself_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("a.jpg"), "x").unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+        assert_eq!(expand(&[folder.path().display().to_string()]).len(), 1);
     }
 }

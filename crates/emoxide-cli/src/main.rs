@@ -2,6 +2,7 @@
 
 mod annotate;
 mod commands;
+mod figures;
 mod inputs;
 mod output;
 mod progress;
@@ -42,6 +43,8 @@ enum Finish {
     Done,
     /// Done, but some inputs were skipped, each named on standard error.
     Skipped,
+    /// Stopped by the user; what was done is safe.
+    Interrupted,
 }
 
 fn main() -> ExitCode {
@@ -56,6 +59,8 @@ fn main() -> ExitCode {
     match finish {
         Ok(Finish::Done) => ExitCode::SUCCESS,
         Ok(Finish::Skipped) => ExitCode::from(3),
+        // 128 + SIGINT, as shells count.
+        Ok(Finish::Interrupted) => ExitCode::from(130),
         // A reader that has seen enough (`| head`) is no failure.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

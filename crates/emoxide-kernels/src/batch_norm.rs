@@ -108,8 +108,9 @@ pub fn statistics(level: Level, planes: Planes, input: &[f32]) -> (Vec<f32>, Vec
             let squares = planes.channel(input, channel).map(|plane| sum(level, plane, |x| (x - shift) * (x - shift)));
             // The mean was rounded: what that adds to the squares is known.
             let rounding = mean - f64::from(shift);
-            let variance = (squares.sum::<f64>() / planes.count() - rounding * rounding).max(0.0);
-            (shift, variance as f32)
+            let variance = squares.sum::<f64>() / planes.count() - rounding * rounding;
+            // Not `f64::max`: a variance that is not a number must stay one.
+            (shift, if variance < 0.0 { 0.0 } else { variance as f32 })
         })
         .unzip()
 }

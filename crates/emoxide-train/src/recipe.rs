@@ -3,18 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use emoxide::labels::{Classes, Expression};
-use emoxide::models::NetworkConfig;
-use emoxide::preprocess::{Alignment, Preprocess};
+use emoxide::models::{ConfigError, NetworkConfig};
+use emoxide::preprocess::{Alignment, DetectorConfig, Preprocess, PreprocessError};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-use crate::augment::AugmentConfig;
+use crate::augment::{AugmentConfig, AugmentError};
 use crate::data::{DataError, DataOptions, DataSet, DataSpec, LabelRule, Layout, Split};
 use crate::loss::ObjectiveConfig;
 use crate::optimiser::OptimiserConfig;
 use crate::sampler::Sampler;
 use crate::schedule::ScheduleConfig;
-use crate::settings::{self, SettingsError};
+use crate::settings::{self, BadSetting, SettingsError, check};
 
 /// One experiment, every setting resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,9 @@ pub struct Data {
     pub preprocess: Preprocess,
     /// How the served model cuts faces out of photographs; data sets here are of cropped faces already.
     pub alignment: Alignment,
+    /// How the served model finds faces.
+    #[serde(default)]
+    pub detector: DetectorConfig,
 }
 
 fn tenth() -> f64 {
@@ -105,7 +108,7 @@ pub struct Schedule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelectOn {
-    /// The split `data.select`, or the slice held out of the training split.
+    /// The split `data.select`, or the slice held out of the training split; the other two look at neither.
     #[default]
     Held,
     /// The first test split: the habit of most papers, optimistic, and printed with every result.
@@ -168,15 +171,17 @@ pub enum RecipeError {
         message: String,
     },
     /// A value that no run can use.
-    #[error("recipe: `{key}` is {value}; {wanted}")]
-    Value {
-        /// Dotted key.
-        key: &'static str,
-        /// What it is.
-        value: String,
-        /// What it has to be.
-        wanted: &'static str,
-    },
+    #[error("recipe: {0}")]
+    Value(#[from] BadSetting),
+    /// A setting of the pictures' random changes.
+    #[error("recipe: {0}")]
+    Augment(#[from] AugmentError),
+    /// A setting of the network's input.
+    #[error("recipe: data.{0}")]
+    Preprocess(#[from] PreprocessError),
+    /// A setting of the network.
+    #[error("recipe: {0}")]
+    Network(#[from] ConfigError),
 }
 
 impl Recipe {
@@ -205,47 +210,29 @@ impl Recipe {
     }
 
     fn validate(&self) -> Result<(), RecipeError> {
-        let value = |key, value: String, wanted| Err(RecipeError::Value { key, value, wanted });
-        if self.schedule.epochs == 0 {
-            return value("schedule.epochs", "0".into(), "at least one epoch is needed");
-        }
-        let rate = self.optimiser.rate();
-        if !(rate.is_finite() && rate > 0.0) {
-            return value("optimiser.rate", rate.to_string(), "the learning rate must be above zero");
-        }
-        if self.run.batch_size < 2 {
-            return value("run.batch_size", self.run.batch_size.to_string(), "batch normalisation needs at least 2");
-        }
-        if self.run.accumulate == 0 {
-            return value("run.accumulate", "0".into(), "1 means no accumulation");
-        }
-        if let Some(decay) = self.run.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
-            return value("run.ema", decay.to_string(), "a decay lies between 0 and 1");
-        }
-        if !(0.0..0.9).contains(&self.data.hold_out) {
-            return value("data.hold_out", self.data.hold_out.to_string(), "a share between 0 and 0.9 is needed");
-        }
-        if self.data.select.is_none() && self.data.hold_out == 0.0 && self.run.select_on == SelectOn::Held {
-            return value(
-                "data.hold_out",
-                "0".into(),
-                "name `data.select`, a share above 0, or run.select_on = \"last\"",
-            );
-        }
-        if self.run.select_on == SelectOn::Test && self.data.test.is_empty() {
-            return value("run.select_on", "test".into(), "`data.test` names no split");
-        }
-        let channels = self.data.preprocess.channels.count();
-        if channels != self.network.channels() {
-            return value(
-                "data.preprocess.channels",
-                channels.to_string(),
-                "the network takes another number of channels",
-            );
-        }
-        self.augment.check().or_else(|error| value("augment", error.to_string(), "see above"))?;
-        self.data.preprocess.validate().or_else(|error| value("data.preprocess", error.to_string(), "see above"))?;
-        self.network.validate().or_else(|error| value("network", error.to_string(), "see above"))
+        let Self { data, network, augment, optimiser, schedule, run, .. } = self;
+        check(schedule.epochs > 0, "schedule.epochs", schedule.epochs, "at least one epoch is needed")?;
+        check(run.batch_size >= 2, "run.batch_size", run.batch_size, "batch normalisation needs at least 2")?;
+        check(run.accumulate > 0, "run.accumulate", run.accumulate, "1 means no accumulation")?;
+        let decay = run.ema.unwrap_or(0.0);
+        check((0.0..1.0).contains(&decay), "run.ema", decay, "a decay lies between 0 and 1")?;
+        let share = data.hold_out;
+        check((0.0..0.9).contains(&share), "data.hold_out", share, "a share between 0 and 0.9 is needed")?;
+        let chosen = data.select.is_some() || share > 0.0 || run.select_on != SelectOn::Held;
+        check(chosen, "data.hold_out", share, "name `data.select`, a share above 0, or run.select_on = \"last\"")?;
+        let tested = !data.test.is_empty() || run.select_on != SelectOn::Test;
+        check(tested, "run.select_on", "test", "`data.test` names no split")?;
+        let channels = data.preprocess.channels.count();
+        let agree = channels == network.channels();
+        check(agree, "data.preprocess.channels", channels, "the network takes another number of channels")?;
+        optimiser.check()?;
+        schedule.shape.check()?;
+        data.sampler.check()?;
+        augment.check()?;
+        data.preprocess.validate()?;
+        data.alignment.validate()?;
+        data.detector.validate()?;
+        Ok(network.validate()?)
     }
 }
 

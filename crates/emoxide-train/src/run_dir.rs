@@ -1,6 +1,7 @@
 //! The folder of one run: everything is written beside and renamed, so a kill at any moment loses at most the epoch
 //! under way.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,8 @@ pub struct Progress {
     pub steps: usize,
     /// Epoch of the best checkpoint.
     pub best: Option<usize>,
+    /// Hash of the names and labels of every part of the data, by its part in the run.
+    pub data: BTreeMap<String, String>,
     /// All rows so far. They lie beside as CSV, whose numbers come back bit for bit; JSON's may not.
     #[serde(skip)]
     pub rows: Vec<EpochRow>,
@@ -63,6 +66,16 @@ pub enum RunDirError {
         /// First line that differs.
         key: String,
     },
+    /// The data differ from those that the run began with.
+    #[error(
+        "{path}: the run began with other pictures or labels in {part}; resume with the same data, or start a new run"
+    )]
+    DataChanged {
+        /// The run's folder.
+        path: PathBuf,
+        /// Part of the data, such as `train`.
+        part: String,
+    },
     /// The resolved recipe of the run cannot be read.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
@@ -83,23 +96,25 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the folder for a new run and writes its resolved recipe and environment.
+    /// Makes the folder for a new run and writes its resolved recipe and environment. A folder whose run has not
+    /// finished an epoch may be used again.
     pub fn create(root: &Path, recipe: &Recipe, environment: &Environment) -> Result<Self, RunDirError> {
         let run = Self { root: root.to_owned() };
-        if run.recipe_path().exists() {
+        if run.state().is_some() {
             return Err(RunDirError::Occupied(root.to_owned()));
         }
         fs_err::create_dir_all(root)?;
         for folder in ["last", "best", "events"] {
             fs_err::create_dir_all(root.join(folder))?;
         }
-        write_whole(&run.path("environment.json"), to_json(environment).as_bytes())?;
+        write_whole(&run.environments_path(), to_json(&[environment]).as_bytes())?;
         write_whole(&run.recipe_path(), recipe.to_toml().as_bytes())?;
         Ok(run)
     }
 
-    /// Opens the folder of a run that was interrupted; its recipe must be the same.
-    pub fn resume(root: &Path, recipe: &Recipe) -> Result<Self, RunDirError> {
+    /// Opens the folder of a run that was interrupted; its recipe must be the same. The environment joins those of the
+    /// earlier starts.
+    pub fn resume(root: &Path, recipe: &Recipe, environment: &Environment) -> Result<Self, RunDirError> {
         let run = Self { root: root.to_owned() };
         let path = run.recipe_path();
         if !path.exists() {
@@ -107,6 +122,7 @@ impl RunDir {
         }
         let before = Recipe::from_toml(&fs_err::read_to_string(&path)?, &path)?;
         if before == *recipe {
+            run.add_environment(environment)?;
             return Ok(run);
         }
         let (old, new) = (before.to_toml(), recipe.to_toml());
@@ -133,14 +149,27 @@ impl RunDir {
         self.path("recipe.resolved.toml")
     }
 
+    fn environments_path(&self) -> PathBuf {
+        self.path("environment.json")
+    }
+
+    fn add_environment(&self, environment: &Environment) -> Result<(), RunDirError> {
+        let path = self.environments_path();
+        let mut all: Vec<Environment> = serde_json::from_str(&fs_err::read_to_string(&path)?)
+            .map_err(|error| RunDirError::State { path: path.clone(), reason: error.to_string() })?;
+        all.push(environment.clone());
+        write_whole(&path, to_json(&all).as_bytes())
+    }
+
+    /// The folder of the newest whole state.
+    fn state(&self) -> Option<PathBuf> {
+        // A kill between the two renames of `replace_state` leaves the previous state under its other name.
+        ["state", "state.previous"].map(|name| self.path(name)).into_iter().find(|path| path.exists())
+    }
+
     /// How far the run has come and the folder of its state; `None` before the first epoch is done.
     pub fn progress(&self) -> Result<Option<(Progress, PathBuf)>, RunDirError> {
-        // A kill between the two renames of `replace_state` leaves the previous state under its other name.
-        let Some(folder) =
-            ["state", "state.previous"].map(|name| self.path(name)).into_iter().find(|path| path.exists())
-        else {
-            return Ok(None);
-        };
+        let Some(folder) = self.state() else { return Ok(None) };
         let path = folder.join("progress.json");
         let mut progress: Progress = serde_json::from_str(&fs_err::read_to_string(&path)?)
             .map_err(|error| RunDirError::State { path, reason: error.to_string() })?;
@@ -200,15 +229,23 @@ fn table(rows: &[EpochRow]) -> Result<Vec<u8>, RunDirError> {
     Ok(writer.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?)
 }
 
-/// Where and with what a run was made.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Environment {
+/// The program that trains.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
     /// Version of emoxide.
     pub version: String,
-    /// Commit it was built from.
+    /// Commit it was built from, `-dirty` behind it for a changed tree.
     pub commit: String,
     /// Version of Burn.
     pub burn: String,
+}
+
+/// Where and with what a run was made; `environment.json` has one for every start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Environment {
+    /// What ran.
+    #[serde(flatten)]
+    pub program: Program,
     /// Device asked for.
     pub device: String,
     /// Processor architecture and operating system.
@@ -223,13 +260,11 @@ pub struct Environment {
 
 impl Environment {
     /// Reads what can be known of this process.
-    pub fn here(device: &str) -> Self {
+    pub fn here(program: Program, device: &str) -> Self {
         let folder = std::env::current_dir().unwrap_or_default();
         let settings = folder.ancestors().flat_map(|path| [path.join("burn.toml"), path.join("cubecl.toml")]);
         Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: env!("EMOXIDE_COMMIT").to_owned(),
-            burn: env!("EMOXIDE_BURN").to_owned(),
+            program,
             device: device.to_owned(),
             host: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
             threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -239,7 +274,7 @@ impl Environment {
     }
 }
 
-fn to_json<T: Serialize>(value: &T) -> String {
+fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string_pretty(value).expect("plain data always becomes JSON")
 }
 

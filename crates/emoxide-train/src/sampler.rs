@@ -7,20 +7,23 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::settings::{BadSetting, check};
+
 /// Which samples an epoch visits, and in which order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+///
+/// The empty braces are for serde, which lets a variant without them have any keys.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Sampler {
     /// Every sample once, in the order of the data set.
-    Sequential,
+    Sequential {},
     /// Every sample once, shuffled.
-    #[default]
-    Shuffle,
+    Shuffle {},
     /// As many samples of every class as the largest class has: each sample as often as fits, and a random part of the
     /// class once more; shuffled.
-    Upsample,
+    Upsample {},
     /// Each sample of a class with `n` of the largest class's `m` samples `ceil(m / n)` times; shuffled.
-    RepeatReciprocal,
+    RepeatReciprocal {},
     /// Each sample of a class with share `f` of the data `ceil(max(1, sqrt(threshold / f)))` times; shuffled. Source: `APViT`'s
     /// configuration of the class-balanced set of LVIS.
     RepeatSqrt {
@@ -29,7 +32,13 @@ pub enum Sampler {
         threshold: f64,
     },
     /// As many draws with replacement as there are samples, every class equally likely.
-    ClassBalanced,
+    ClassBalanced {},
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self::Shuffle {}
+    }
 }
 
 fn default_threshold() -> f64 {
@@ -37,23 +46,29 @@ fn default_threshold() -> f64 {
 }
 
 impl Sampler {
+    /// Whether every setting is in its range.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        let Self::RepeatSqrt { threshold } = *self else { return Ok(()) };
+        check(threshold > 0.0 && threshold <= 1.0, "data.sampler.threshold", threshold, "a share lies in 0..=1")
+    }
+
     /// Indices into `classes`, which holds the class of every sample.
     pub fn order(&self, classes: &[usize], seed: u64, epoch: u64) -> Vec<usize> {
         let mut random = generator(seed, epoch);
-        if *self == Self::Sequential {
+        if *self == (Self::Sequential {}) {
             return (0..classes.len()).collect();
         }
         let members = members(classes);
         let largest = members.iter().map(Vec::len).max().unwrap_or(0);
         let total = classes.len() as f64;
         let mut order = match self {
-            Self::ClassBalanced => return balanced(&members, classes.len(), &mut random),
-            Self::Upsample => upsampled(members, largest, &mut random),
-            Self::RepeatReciprocal => repeated(&members, |count| largest.div_ceil(count)),
+            Self::ClassBalanced {} => return balanced(&members, classes.len(), &mut random),
+            Self::Upsample {} => upsampled(members, largest, &mut random),
+            Self::RepeatReciprocal {} => repeated(&members, |count| largest.div_ceil(count)),
             Self::RepeatSqrt { threshold } => {
                 repeated(&members, |count| (threshold * total / count as f64).sqrt().max(1.0).ceil() as usize)
             }
-            Self::Sequential | Self::Shuffle => (0..classes.len()).collect(),
+            Self::Sequential {} | Self::Shuffle {} => (0..classes.len()).collect(),
         };
         order.shuffle(&mut random);
         order

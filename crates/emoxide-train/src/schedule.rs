@@ -4,6 +4,8 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
+use crate::settings::{BadSetting, check};
+
 /// The schedule of a recipe: `[schedule] kind = "cosine"` and the keys of the variant.
 ///
 /// Every kind takes `warmup_epochs` (may be a fraction): the rate rises linearly, per optimiser step, and reaches its
@@ -109,6 +111,24 @@ impl ScheduleConfig {
             | Self::Exponential { warmup_epochs, .. }
             | Self::Polynomial { warmup_epochs, .. }
             | Self::Cosine { warmup_epochs, .. } => *warmup_epochs,
+        }
+    }
+
+    /// Whether every setting is in its range.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        let warmup = self.warmup_epochs();
+        check((0.0..=1e4).contains(&warmup), "schedule.shape.warmup_epochs", warmup, "it lies in 0..=10000")?;
+        match *self {
+            Self::Step { gamma, .. } | Self::MultiStep { gamma, .. } | Self::Exponential { gamma, .. } => {
+                check(gamma.is_finite() && gamma > 0.0, "schedule.shape.gamma", gamma, "it must be above zero")
+            }
+            Self::Polynomial { power, .. } => {
+                check(power.is_finite() && power > 0.0, "schedule.shape.power", power, "it must be above zero")
+            }
+            Self::Cosine { final_rate: rate, .. } => {
+                check(rate.is_finite() && rate >= 0.0, "schedule.shape.final_rate", rate, "it must not be below zero")
+            }
+            Self::Constant { .. } => Ok(()),
         }
     }
 

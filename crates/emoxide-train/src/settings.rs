@@ -30,14 +30,38 @@ pub enum SettingsError {
     Set(String),
 }
 
+/// A value that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}` is {value}; {wanted}")]
+pub struct BadSetting {
+    /// Dotted key.
+    pub key: &'static str,
+    /// What it is.
+    pub value: String,
+    /// What it has to be.
+    pub wanted: &'static str,
+}
+
+/// Refuses a value unless `good`.
+#[expect(clippy::needless_pass_by_value, reason = "numbers read better without a reference")]
+pub fn check(good: bool, key: &'static str, value: impl ToString, wanted: &'static str) -> Result<(), BadSetting> {
+    if good { Ok(()) } else { Err(BadSetting { key, value: value.to_string(), wanted }) }
+}
+
 /// Reads a file and everything it inherits from; what comes later wins.
 pub fn read(path: &Path) -> Result<Table, SettingsError> {
     read_with_bases(path, &mut Vec::new())
 }
 
-/// Applies `section.key=value` texts in order. A value is read as TOML and, where it is none, as a string.
+/// Applies `section.key=value` texts, whose order matters only where a key stands twice. A value is read as TOML and,
+/// where it is none, as a string.
 pub fn set_all(table: &mut Table, texts: &[String]) -> Result<(), SettingsError> {
-    texts.iter().try_for_each(|text| set(table, text))
+    let mut all = Table::new();
+    for text in texts {
+        lay(&mut all, layer(text)?, |_, _| true);
+    }
+    merge(table, all);
+    Ok(())
 }
 
 fn read_with_bases(path: &Path, open: &mut Vec<PathBuf>) -> Result<Table, SettingsError> {
@@ -65,9 +89,14 @@ fn read_with_bases(path: &Path, open: &mut Vec<PathBuf>) -> Result<Table, Settin
 /// Lays `over` on `under`: tables merge key by key, anything else replaces. A table whose `kind` changes replaces whole,
 /// since the settings of one kind mean nothing to another.
 fn merge(under: &mut Table, over: Table) {
+    lay(under, over, |old, new| new.get("kind").is_none_or(|kind| old.get("kind").is_none_or(|old| old == kind)));
+}
+
+/// As [`merge`], where `joins` says which tables are merged.
+fn lay(under: &mut Table, over: Table, joins: fn(&Table, &Table) -> bool) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {
-            (Some(Value::Table(old)), Value::Table(new)) if !kind_changes(old, &new) => merge(old, new),
+            (Some(Value::Table(old)), Value::Table(new)) if joins(old, &new) => lay(old, new, joins),
             (_, value) => {
                 under.insert(key, value);
             }
@@ -75,26 +104,24 @@ fn merge(under: &mut Table, over: Table) {
     }
 }
 
-fn kind_changes(old: &Table, new: &Table) -> bool {
-    matches!((old.get("kind"), new.get("kind")), (Some(old), Some(new)) if old != new)
-}
-
-/// Sets one dotted key; the value is read as TOML and, where it is none, as a string.
-fn set(table: &mut Table, text: &str) -> Result<(), SettingsError> {
-    let (key, value) = text.split_once('=').ok_or_else(|| SettingsError::Set(text.to_owned()))?;
+/// One `section.key=value` as a table.
+fn layer(text: &str) -> Result<Table, SettingsError> {
+    let refused = || SettingsError::Set(text.to_owned());
+    let (key, value) = text.split_once('=').ok_or_else(refused)?;
     let value = toml::from_str::<Table>(&format!("value = {value}"))
         .ok()
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| Value::String(value.to_owned()));
-    let mut layer = Table::new();
-    let mut keys: Vec<&str> = key.split('.').collect();
-    let last = keys.pop().filter(|last| !last.is_empty()).ok_or_else(|| SettingsError::Set(text.to_owned()))?;
-    layer.insert(last.to_owned(), value);
-    for key in keys.into_iter().rev() {
-        layer = Table::from_iter([(key.to_owned(), Value::Table(layer))]);
+    let keys: Vec<&str> = key.split('.').map(str::trim).collect();
+    if keys.iter().any(|key| key.is_empty()) {
+        return Err(refused());
     }
-    merge(table, layer);
-    Ok(())
+    let nested =
+        keys.into_iter().rev().fold(value, |value, key| Value::Table(Table::from_iter([(key.to_owned(), value)])));
+    match nested {
+        Value::Table(table) => Ok(table),
+        _ => Err(refused()),
+    }
 }
 
 #[cfg(test)]
@@ -122,12 +149,23 @@ mod tests {
     #[test]
     fn overrides_read_toml_values_and_bare_words() {
         let mut under = table("[run]\nseed = 0");
-        for text in ["run.seed=7", "run.name=quick", "schedule.shape.kind=cosine", "data.mean=[0.5]"] {
-            set(&mut under, text).unwrap();
-        }
+        let texts = ["run.seed=7", "run.name=quick", "schedule.shape.kind=cosine", "data.mean=[0.5]"];
+        set_all(&mut under, &texts.map(str::to_owned)).unwrap();
         let expected = "[run]\nseed = 7\nname = \"quick\"\n[schedule.shape]\nkind = \"cosine\"\n[data]\nmean = [0.5]";
         assert_eq!(under, table(expected));
-        assert!(matches!(set(&mut under, "run.seed"), Err(SettingsError::Set(_))));
+        for text in ["run.seed", "=3", "run.=3"] {
+            assert!(matches!(set_all(&mut under, &[text.to_owned()]), Err(SettingsError::Set(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_overrides_does_not_matter() {
+        let texts = ["optimiser.weight_decay=0.1", "optimiser.kind=adamw"].map(str::to_owned);
+        for texts in [texts.clone(), [texts[1].clone(), texts[0].clone()]] {
+            let mut under = table("[optimiser]\nkind = \"sgd\"\nmomentum = 0.9");
+            set_all(&mut under, &texts).unwrap();
+            assert_eq!(under, table("[optimiser]\nkind = \"adamw\"\nweight_decay = 0.1"));
+        }
     }
 
     #[test]

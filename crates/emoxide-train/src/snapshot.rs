@@ -23,7 +23,7 @@ pub enum StateError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// Not a safetensors container.
-    #[error("the saved state is damaged ({0}); resume from an older one")]
+    #[error("the saved state is damaged ({0}); delete the run's folder `state` and start anew")]
     Container(#[from] safetensors::SafeTensorError),
     /// The JSON line beside the tensors is missing or does not fit.
     #[error("the saved state was not written by this version ({0}); start the run anew")]

@@ -17,7 +17,8 @@ pub enum DeviceError {
     Index(String),
     /// The kind is known but this binary was built without it.
     #[error(
-        "this build has no `{kind}` backend; build it with `cargo build --release --features {kind}`, or use {available}"
+        "this build has no `{kind}` backend; build it with `cargo build --release --features {}`, or use {available}",
+        feature(kind)
     )]
     NotBuilt {
         /// Backend asked for.
@@ -31,6 +32,11 @@ pub enum DeviceError {
     /// The backend is there but finds no such hardware.
     #[error("no `{0}` device was found on this machine; `--device cpu` runs everywhere")]
     Absent(String),
+}
+
+/// The feature that builds the backend of a device's kind.
+fn feature(kind: &str) -> &str {
+    if kind == "cpu" { "flex" } else { kind }
 }
 
 /// Names of the backends in this build, best first.

@@ -73,23 +73,24 @@ pub enum LabelError {
     /// A list without any class.
     #[error("the list of classes is empty")]
     Empty,
-    /// A class that the other list lacks.
-    #[error("{missing} {}: name a rule for it (`--classes 7` or `--drop {missing}`)", match .side { Side::Target => "is a class of the data but not of the model", Side::Source => "is a class of the model but not of the data" })]
-    Irreconcilable {
-        /// The class that only one list has.
+    /// A class that was asked for and is not in the list.
+    #[error("`{missing}` is none of the classes {known}")]
+    Absent {
+        /// The class asked for.
         missing: Expression,
-        /// Which list lacks it.
-        side: Side,
+        /// The classes that are there.
+        known: Classes,
     },
-}
-
-/// Which of two class lists lacks a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The list mapped from.
-    Source,
-    /// The list mapped to.
-    Target,
+    /// Two lists that must hold the same classes and do not.
+    #[error("the classes {from} cannot be mapped to {to}: `{missing}` stands in one of the two lists only")]
+    Irreconcilable {
+        /// A class that only one list has.
+        missing: Expression,
+        /// The list mapped from.
+        from: Classes,
+        /// The list mapped to.
+        to: Classes,
+    },
 }
 
 impl FromStr for Expression {
@@ -170,31 +171,31 @@ impl Classes {
         Self::new(self.iter().filter(|name| !dropped.contains(name)).collect::<Vec<_>>())
     }
 
+    /// For every class of `subset`, its index in this list.
+    pub fn positions(&self, subset: &Self) -> Result<Vec<usize>, LabelError> {
+        let position =
+            |missing| self.index_of(missing).ok_or_else(|| LabelError::Absent { missing, known: self.clone() });
+        subset.iter().map(position).collect()
+    }
+
     /// For every class of `self`, its index in `target`; both lists must hold the same names.
     pub fn map_to(&self, target: &Self) -> Result<Vec<usize>, LabelError> {
+        let apart = |missing| LabelError::Irreconcilable { missing, from: self.clone(), to: target.clone() };
         if let Some(missing) = target.iter().find(|name| self.index_of(*name).is_none()) {
-            return Err(LabelError::Irreconcilable { missing, side: Side::Source });
+            return Err(apart(missing));
         }
-        self.iter()
-            .map(|name| target.index_of(name).ok_or(LabelError::Irreconcilable { missing: name, side: Side::Target }))
-            .collect()
+        self.iter().map(|name| target.index_of(name).ok_or_else(|| apart(name))).collect()
     }
 
     /// Reorders probabilities listed as `self` into the order of `target`, a subset of `self`, and renormalises them.
     ///
-    /// This is the 8-to-7 rule of inference: the probability of dropped classes is shared out in proportion.
+    /// This is the 8-to-7 rule of inference: the probability of dropped classes is shared out in proportion, and evenly
+    /// where nothing else is left. Values that are not numbers stay so.
     pub fn renormalise(&self, probabilities: &[f32], target: &Self) -> Result<Vec<f32>, LabelError> {
-        let kept = target
-            .iter()
-            .map(|name| {
-                let index =
-                    self.index_of(name).ok_or(LabelError::Irreconcilable { missing: name, side: Side::Source })?;
-                Ok(probabilities[index])
-            })
-            .collect::<Result<Vec<f32>, LabelError>>()?;
+        let kept: Vec<f32> = self.positions(target)?.into_iter().map(|index| probabilities[index]).collect();
         let total: f32 = kept.iter().sum();
         let count = kept.len() as f32;
-        Ok(kept.iter().map(|p| if total > 0.0 { p / total } else { 1.0 / count }).collect())
+        Ok(kept.iter().map(|p| if total == 0.0 { 1.0 / count } else { p / total }).collect())
     }
 }
 

@@ -62,7 +62,7 @@ enum LayoutName {
     Folder,
     /// fer2013.csv
     Fer2013,
-    /// ferplus.csv with votes, and pictures
+    /// fer2013new.csv with votes, and pictures
     Ferplus,
     /// basic/EmoLabel and basic/Image/aligned
     Rafdb,
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
                 write!(sink, "{report}")?;
             }
             sink.flush()?;
-            Ok(Finish::Done)
+            Ok(if report.is_sound() { Finish::Done } else { Finish::Skipped })
         }
         Action::Synth { layout, out, per_class, seed } => {
             let layout = match layout {

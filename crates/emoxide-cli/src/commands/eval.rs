@@ -1,19 +1,19 @@
 //! `emoxide eval`: a model measured on a data set.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use emoxide::labels::Expression;
 use emoxide::{device, zoo};
-use emoxide_train::data::{DataSpec, LabelRule, Split};
-use emoxide_train::evaluate::{Evaluation, Metrics};
+use emoxide_train::data::{DataError, DataSpec, LabelRule, Split};
+use emoxide_train::evaluate::{Evaluation, Metrics, Subject};
 use emoxide_train::recipe::Part;
 use emoxide_train::report;
-use emoxide_train::train::{measure, protocol};
+use emoxide_train::train::{measure, subject};
 
-use crate::{Finish, output, progress};
+use crate::{Finish, figures, output, progress};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -56,6 +56,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
+    if let Some(path) =
+        arguments.confusion.as_deref().filter(|path| !matches!(ending(path), Some("svg" | "png" | "csv")))
+    {
+        bail!("--confusion {}: end the name in .svg, .png or .csv", path.display());
+    }
     let device = device::open(&arguments.device)?;
     let model = zoo::open(&arguments.model, &device).with_context(|| format!("--model {}", arguments.model))?;
     let spec: DataSpec = arguments.data.parse()?;
@@ -63,21 +68,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     let mut dropped = arguments.drop.clone();
     if let Some(text) = &arguments.classes {
         let kept = super::classes(text)?;
-        dropped.extend(model.classes().iter().filter(|name| kept.index_of(*name).is_none()));
+        if let Some(missing) = kept.iter().find(|name| model.classes().index_of(*name).is_none()) {
+            bail!("--classes: the model does not know {missing}; it knows {}", model.classes());
+        }
+        dropped.extend(Expression::ALL.into_iter().filter(|name| kept.index_of(*name).is_none()));
     }
-    let classes = model.classes().without(&dropped)?;
+    let known: Vec<Expression> =
+        dropped.iter().copied().filter(|name| model.classes().index_of(*name).is_some()).collect();
+    let classes = model.classes().without(&known)?;
     let part = Part { set: spec.layout, split: arguments.split, labels: arguments.labels };
-    let data = part.open(&spec, &classes, &dropped).with_context(|| {
-        format!("the model's classes are {}; those of the data are reached with --classes or --drop", model.classes())
+    let data = part.open(&spec, &classes, &dropped).map_err(|error| match error {
+        DataError::Label(error) => {
+            anyhow!("{error}; leave a class out with --drop NAME, or name those to keep with --classes")
+        }
+        error => error.into(),
     })?;
 
     let bar = progress::bar(data.len(), "eval", arguments.quiet);
     let predictions = measure(&model, &data, &mut |done| bar.inc(done as u64))?;
     bar.finish_and_clear();
     let metrics = Metrics::compute(&predictions)?;
-    let protocol = protocol(&part, &model, &classes);
-    let (data, split) = (spec.layout.name(), arguments.split.name());
-    let evaluation = Evaluation::new(&model.card().name, data, split, protocol, &classes, &metrics);
+    let evaluation = Evaluation::new(subject(&part, &model, &classes), &classes, &metrics);
     let text = serde_json::to_string_pretty(&evaluation)?;
     if let Some(path) = &arguments.results {
         fs_err::write(path, &text)?;
@@ -86,53 +97,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         predictions.write(path)?;
     }
     if let Some(path) = &arguments.confusion {
-        confusion(&evaluation, path)?;
+        fs_err::write(path, confusion(&evaluation, path)?)?;
     }
     let mut sink = output::open(None)?;
     if arguments.json {
         writeln!(sink, "{text}")?;
     } else {
-        table(&mut sink, &evaluation)?;
+        figures::table(&mut sink, &evaluation)?;
     }
     sink.flush()?;
     Ok(Finish::Done)
 }
 
-/// The figures for people: overall first, then a line a class.
-fn table(sink: &mut dyn Write, evaluation: &Evaluation) -> Result<()> {
-    let Evaluation { model, data, split, protocol, n, interval: [low, high], .. } = evaluation;
-    writeln!(sink, "{model} on {data} {split}: {protocol}; n = {n}")?;
-    writeln!(
-        sink,
-        "accuracy        {:6.2} %   95 % interval {:.2} to {:.2}",
-        evaluation.accuracy * 100.0,
-        low * 100.0,
-        high * 100.0
-    )?;
-    writeln!(sink, "mean class      {:6.2} %", evaluation.mean_class_accuracy * 100.0)?;
-    writeln!(sink, "macro F1        {:6.4}     weighted F1 {:.4}", evaluation.macro_f1, evaluation.weighted_f1)?;
-    let auc = evaluation.auc.map_or("-".to_owned(), |auc| format!("{auc:.4}"));
-    writeln!(sink, "AUC {auc}   ECE {:.4}   NLL {:.4}", evaluation.ece, evaluation.nll)?;
-    writeln!(sink, "{:<12} {:>9} {:>9} {:>9} {:>8}", "class", "precision", "recall", "F1", "pictures")?;
-    for class in evaluation.classes.iter() {
-        let figures = &evaluation.per_class[&class];
-        writeln!(
-            sink,
-            "{class:<12} {:>9.4} {:>9.4} {:>9.4} {:>8}",
-            figures.precision, figures.recall, figures.f1, figures.support
-        )?;
-    }
-    Ok(())
-}
-
-fn confusion(evaluation: &Evaluation, path: &std::path::Path) -> Result<()> {
+/// The confusion matrix in the form that the file's name asks for.
+fn confusion(evaluation: &Evaluation, path: &Path) -> Result<Vec<u8>> {
     let (classes, counts) = (&evaluation.classes, &evaluation.confusion);
-    let title = format!("{} on {} {}", evaluation.model, evaluation.data, evaluation.split);
-    let bytes = match path.extension().and_then(|ending| ending.to_str()) {
+    let Subject { model, data, split, .. } = &evaluation.subject;
+    let title = format!("{model} on {data} {split}");
+    Ok(match ending(path) {
         Some("svg") => report::confusion_svg(classes, counts, &title)?.into_bytes(),
         Some("png") => report::confusion_png(classes, counts, &title)?,
-        Some("csv") => report::confusion_csv(classes, counts).into_bytes(),
-        _ => bail!("--confusion {}: end the name in .svg, .png or .csv", path.display()),
-    };
-    Ok(fs_err::write(path, bytes)?)
+        _ => report::confusion_csv(classes, counts).into_bytes(),
+    })
+}
+
+fn ending(path: &Path) -> Option<&str> {
+    path.extension().and_then(|ending| ending.to_str())
 }

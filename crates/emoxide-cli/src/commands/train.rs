@@ -1,5 +1,6 @@
 //! `emoxide train`: a recipe becomes a run directory with checkpoints.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +9,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use emoxide::device;
 use emoxide_train::recipe::Recipe;
-use emoxide_train::run_dir::EpochRow;
+use emoxide_train::run_dir::{EpochRow, Program};
 use emoxide_train::train::{Job, Observer, Outcome, train};
 use indicatif::ProgressBar;
 
-use crate::{Finish, output, progress};
+use crate::{Finish, figures, output, progress};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -49,6 +50,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         resume: arguments.resume,
         device: device::open(&arguments.device)?,
         device_name: arguments.device.clone(),
+        program: Program {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: env!("EMOXIDE_COMMIT").to_owned(),
+            burn: env!("EMOXIDE_BURN").to_owned(),
+        },
     };
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
@@ -58,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
             #[expect(clippy::exit, reason = "a second Ctrl-C wants out at once")]
             std::process::exit(130);
         }
-        output::say("stopping after this batch; press Ctrl-C again to stop at once");
+        output::say("stopping after this batch or measurement; press Ctrl-C again to stop at once");
     })
     .context("cannot listen for Ctrl-C")?;
 
@@ -69,24 +75,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
                 "interrupted; {epochs} epochs are safe in {}, the same command with --resume goes on",
                 run_dir.display()
             ));
+            Ok(Finish::Interrupted)
         }
-        Outcome::Done(tests) => {
-            for (part, metrics) in tests {
-                output::say(&format!(
-                    "{} {} ({}): accuracy {:.2} %  mean class {:.2} %  macro F1 {:.3}  n = {}",
-                    part.set,
-                    part.split,
-                    part.labels,
-                    metrics.accuracy * 100.0,
-                    metrics.mean_class_accuracy * 100.0,
-                    metrics.macro_average.f1,
-                    metrics.n
-                ));
+        Outcome::Done(evaluations) => {
+            let mut sink = output::open(None)?;
+            for evaluation in &evaluations {
+                figures::table(&mut sink, evaluation)?;
             }
+            sink.flush()?;
             output::say(&format!("the chosen model is {}", run_dir.join("best/model.safetensors").display()));
+            Ok(Finish::Done)
         }
     }
-    Ok(Finish::Done)
 }
 
 /// The run on a terminal: a bar for the epoch under way, a line for every epoch done.

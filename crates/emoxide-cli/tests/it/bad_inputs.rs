@@ -10,29 +10,31 @@ fn bad_files(folder: &Path) -> Vec<(&'static str, &'static str)> {
     let mut png = Vec::new();
     let grey = image::DynamicImage::new_luma8(64, 64);
     grey.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
-    let mut huge_header = png.clone();
-    huge_header[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
+    let mut huge = Vec::new();
+    grey.to_rgb8().write_to(&mut std::io::Cursor::new(&mut huge), image::ImageFormat::Bmp).unwrap();
+    huge[18..22].copy_from_slice(&60_000_u32.to_le_bytes());
+    huge[22..26].copy_from_slice(&60_000_u32.to_le_bytes());
     let mut flipped = png.clone();
     let middle = flipped.len() / 2;
     flipped[middle..].iter_mut().for_each(|byte| *byte ^= 0xa5);
     let files: Vec<(&str, Vec<u8>, &str)> = vec![
         ("empty.jpg", Vec::new(), "empty"),
-        ("truncated.jpg", portrait[..portrait.len() / 3].to_vec(), ""),
-        ("header-only.jpg", portrait[..4].to_vec(), ""),
-        ("text.jpg", b"this is no picture".to_vec(), ""),
-        ("zeros.png", vec![0; 4096], ""),
-        ("truncated.png", png[..png.len() / 2].to_vec(), ""),
-        ("huge-header.png", huge_header, ""),
-        ("flipped.png", flipped, ""),
-        ("signature.png", png[..8].to_vec(), ""),
-        ("signature.gif", b"GIF89a".to_vec(), ""),
-        ("short.bmp", b"BM\x00\x00".to_vec(), ""),
-        ("short.webp", b"RIFF\x10\x00\x00\x00WEBPVP8 ".to_vec(), ""),
-        ("short.tiff", b"II*\x00\x08\x00\x00\x00".to_vec(), ""),
+        ("truncated.jpg", portrait[..portrait.len() / 3].to_vec(), "truncated"),
+        ("header-only.jpg", portrait[..4].to_vec(), "truncated"),
+        ("text.jpg", b"this is no picture".to_vec(), "not an image"),
+        ("zeros.png", vec![0; 4096], "not an image"),
+        ("truncated.png", png[..png.len() / 2].to_vec(), "truncated"),
+        ("huge.bmp", huge, "60000x60000 pixels"),
+        ("flipped.png", flipped, "damaged"),
+        ("signature.png", png[..8].to_vec(), "truncated"),
+        ("signature.gif", b"GIF89a".to_vec(), "truncated"),
+        ("short.bmp", b"BM\x00\x00".to_vec(), "truncated"),
+        ("short.webp", b"RIFF\x10\x00\x00\x00WEBPVP8 ".to_vec(), "truncated"),
+        ("short.tiff", b"II*\x00\x08\x00\x00\x00".to_vec(), "truncated"),
         ("pixel.png", one_pixel(), "no face"),
         ("plain.png", png, "no face"),
-        ("archive.jpg", b"PK\x03\x04rest of an archive".to_vec(), ""),
-        ("page.jpg", b"<!doctype html><html></html>".to_vec(), ""),
+        ("archive.jpg", b"PK\x03\x04rest of an archive".to_vec(), "not an image"),
+        ("page.jpg", b"<!doctype html><html></html>".to_vec(), "not an image"),
         ("clip.mp4", b"\x00\x00\x00\x18ftypmp42".to_vec(), "video"),
     ];
     for (name, bytes, _) in &files {

@@ -17,6 +17,7 @@ const TINY: &[&str] = &[
     "preprocess.width=16",
     "preprocess.height=16",
     "alignment.kind=none",
+    "detector.kind=whole-image",
     "licence.weights=MIT",
 ];
 
@@ -45,12 +46,18 @@ fn foreign_weights_become_a_model_that_predicts() {
     assert_eq!(card["provenance"]["imported_from"][1].as_str().unwrap().len(), 64);
     let plain = out(&run(&["models", "info", &path]));
     assert!(plain.contains("imported") && plain.contains("zip.pth"), "{plain}");
+    assert!(plain.contains("every picture is one face"), "{plain}");
 
     let photo = crate::photo("astronaut.jpg");
-    let predicted = run(&["predict", &photo, "--model", &path, "--detector", "none", "--format", "json"]);
+    let predicted = run(&["predict", &photo, "--model", &path, "--format", "json"]);
     assert_eq!(predicted.status.code(), Some(0), "{}", err(&predicted));
     let faces: Value = serde_json::from_str(&out(&predicted)).unwrap();
     assert_eq!(faces[0]["faces"][0]["probabilities"].as_object().unwrap().len(), 3);
+    // The card's detector looks for no faces; the command line's does.
+    assert!(faces[0]["faces"][0]["detection_score"].is_null());
+    let predicted = run(&["predict", &photo, "--model", &path, "--detector", "mtcnn", "--format", "json"]);
+    let faces: Value = serde_json::from_str(&out(&predicted)).unwrap();
+    assert!(faces[0]["faces"][0]["detection_score"].as_f64().unwrap() > 0.9);
 
     let listed = out(&run(&["models", "list", "--folder", &folder.path().display().to_string(), "--json"]));
     let lines: Vec<Value> = serde_json::from_str(&listed).unwrap();
@@ -68,6 +75,11 @@ fn a_backbone_comes_without_its_classifier() {
     assert_eq!(made.status.code(), Some(0), "{}", err(&made));
     let card: Value = serde_json::from_str(&out(&run(&["models", "info", &path, "--json"]))).unwrap();
     assert_eq!(card["classes"].as_array().unwrap().len(), 2);
+
+    let again = folder.path().join("again.safetensors").display().to_string();
+    import("zip.pth", &again, "happiness,neutral", TINY, &["--drop-head"]);
+    let answer = |model: &str| out(&run(&["predict", &crate::photo("astronaut.jpg"), "--model", model]));
+    assert_eq!(answer(&path), answer(&again), "the fresh head is drawn from a fixed seed");
 }
 
 #[test]
@@ -80,9 +92,14 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
         (import("zip.pth", &path, "happiness,neutral", TINY, &[]), "fc."),
         (import("zip.pth", &path, "happiness,giddy,neutral", TINY, &[]), "--classes"),
         (import("zip.pth", &path, three, grey_only, &[]), "preprocess.channels"),
+        (
+            import("zip.pth", &path, three, &[TINY, &["detector.kind=mtcnn", "detector.min_face=3"]].concat(), &[]),
+            "min_face",
+        ),
         (import("zip.pth", &path, three, &["network.width=[4]"], &[]), "width"),
         (import("zip.pth", &path, three, &["mirror"], &[]), "section.key=value"),
         (import("nowhere.pth", &path, three, TINY, &[]), "nowhere.pth"),
+        (run(&["models", "verify", &path]), "`default` or a checkpoint file"),
         (run(&["models", "import", "x.pth", "--network", "vgg", "--classes", three, "-o", &path]), "resnet18"),
     ];
     for (output, said) in cases {

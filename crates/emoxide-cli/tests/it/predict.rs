@@ -79,8 +79,14 @@ fn wrong_settings_are_refused_with_what_to_do() {
         Case {
             arguments: &["predict", "x.jpg", "--model", "nowhere.safetensors"],
             code: 1,
-            said: "nowhere.safetensors",
+            said: "nowhere.safetensors: there is no model",
         },
+        Case {
+            arguments: &["predict", "x.jpg", "--detector", "none", "--min-face", "30"],
+            code: 1,
+            said: "--detector mtcnn",
+        },
+        Case { arguments: &["predict", "x.jpg", "--min-face", "3"], code: 1, said: "10 pixels or more" },
         Case { arguments: &["predict", "x.jpg", "--min-confidence", "7"], code: 1, said: "between 0 and 1" },
         Case { arguments: &["predict", "x.jpg", "--classes", "glee"], code: 1, said: "`glee` is not an expression" },
         Case { arguments: &["frobnicate"], code: 2, said: "unrecognized subcommand" },

@@ -44,9 +44,9 @@ fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
         std::thread::sleep(Duration::from_millis(20));
     }
     // Somewhere within the second epoch.
-    std::thread::sleep(Duration::from_millis(100));
     child.kill().unwrap();
     child.wait().unwrap();
+    assert!(!killed.join("predictions.csv").exists(), "the run was over before it was killed");
 
     let mut resume = set.to_vec();
     resume.push("--resume");
@@ -83,6 +83,45 @@ fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
     let changed = run(&texts(&quick(&data, &killed, &["--resume", "--set", "optimiser.rate=0.01"])));
     assert_eq!(changed.status.code(), Some(1));
     assert!(err(&changed).contains("another recipe"), "{}", err(&changed));
+}
+
+#[test]
+fn a_run_does_not_resume_on_other_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let draw = |name: &str, seed: &str| {
+        let data = folder.path().join(name);
+        let out = data.display().to_string();
+        let drawn = run(&["data", "synth", "--layout", "folder", "--out", &out, "--per-class", "8", "--seed", seed]);
+        assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));
+        data
+    };
+    let (first, run_dir) = (draw("first", "1"), folder.path().join("run"));
+    let set = ["--set", "schedule.epochs=1"];
+    let output = run(&texts(&quick(&first, &run_dir, &set)));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let figures = out(&output);
+    assert!(figures.contains("7 classes") && figures.contains("epoch chosen on folder valid"), "{figures}");
+
+    let mut fewer = fs_err::read_dir(first.join("train/happiness")).unwrap();
+    fs_err::remove_file(fewer.next().unwrap().unwrap().path()).unwrap();
+    let output = run(&texts(&quick(&first, &run_dir, &[&set[..], &["--resume"]].concat())));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("other pictures or labels in train"), "{}", err(&output));
+}
+
+#[test]
+fn splits_that_share_pictures_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("faces");
+    let drawn = run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", "8"]);
+    assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));
+    let run_dir = folder.path().join("run");
+    for set in ["data.select={set='folder',split='test'}", "data.train={set='folder',split='all'}"] {
+        let output = run(&texts(&quick(&data, &run_dir, &["--set", set])));
+        assert_eq!(output.status.code(), Some(1), "{set}");
+        assert!(err(&output).contains("figures would be too good"), "{}", err(&output));
+    }
+    assert!(!run_dir.exists(), "a refused run leaves nothing behind");
 }
 
 #[test]
@@ -124,6 +163,8 @@ fn recipes_and_data_that_cannot_work_are_refused() {
         Case { arguments: vec!["train", &default, "--data", &nowhere, "--run-dir", &run_dir], said: "nowhere" },
         Case { arguments: vec!["train", &default, "--set", "schedule.epochs=0"], said: "at least one epoch" },
         Case { arguments: vec!["train", &default, "--set", "run.seed"], said: "section.key=value" },
+        Case { arguments: vec!["train", &default, "--set", "optimiser.clip_norm=0"], said: "clip_norm" },
+        Case { arguments: vec!["train", &default, "--set", "optimiser.momentum=0"], said: "nesterov" },
         Case { arguments: vec!["train", &default, "--data", "moon=x"], said: "moon" },
         Case { arguments: vec!["eval", "--data", &nowhere], said: "nowhere" },
     ];

@@ -167,5 +167,7 @@ fn what_is_not_a_number_stays_so() {
         let output = batch_norm::forward(level, planes, &[f32::NAN, -1.0, 1.0], affine, None, true);
         assert!(output[0].is_nan(), "{}: {output:?}", level.name());
         assert!(output[1].abs() < 1e-6 && (output[2] - 1.0).abs() < 1e-4, "{}: {output:?}", level.name());
+        let (mean, variance) = batch_norm::statistics(level, planes, &[f32::NAN, -1.0, 1.0]);
+        assert!(mean[0].is_nan() && variance[0].is_nan(), "{}: {mean:?} {variance:?}", level.name());
     }
 }

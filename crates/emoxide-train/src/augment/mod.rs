@@ -1,7 +1,7 @@
 //! Augmentation with torchvision's semantics on 8-bit pictures (Pillow's arithmetic), and erasing on the network's input.
 //!
 //! A configuration is a list of operations, run in order. What a sample gets depends on the run's seed, the epoch and the
-//! sample's index alone, so the number of workers and their order change nothing.
+//! sample's place in the epoch alone, so the number of workers and their order change nothing.
 
 pub mod colour;
 pub mod crop;

@@ -12,9 +12,9 @@ use super::AugmentError;
 pub struct SampleKey {
     /// Seed of the run.
     pub seed: u64,
-    /// Epoch, from 0.
+    /// Epoch, from 1.
     pub epoch: u64,
-    /// Index of the sample in its data set; for a sample drawn twice in an epoch, its position in the epoch's order.
+    /// Position of the sample in the epoch's order.
     pub index: u64,
 }
 

@@ -65,14 +65,21 @@ pub struct CheckReport {
     pub label_rule: Option<&'static str>,
     /// The splits that are there.
     pub splits: Vec<SplitReport>,
-    /// Splits that could not be read, with the reason.
+    /// Splits that are not there, with the reason.
     pub absent: Vec<String>,
+    /// Splits that are there and could not be read, with the reason.
+    pub failed: Vec<String>,
 }
 
 impl CheckReport {
     /// Whether every split that is there is complete.
     pub fn is_as_published(&self) -> bool {
         self.splits.iter().all(SplitReport::is_as_published)
+    }
+
+    /// Whether every split and every picture could be read; counts may differ from the published ones.
+    pub fn is_sound(&self) -> bool {
+        self.failed.is_empty() && self.splits.iter().all(|split| split.missing + split.unreadable == 0)
     }
 }
 
@@ -82,13 +89,17 @@ impl DataSpec {
     /// A split that cannot be read is reported; only where none can is that an error.
     pub fn check(&self, options: &DataOptions, thorough: bool) -> Result<CheckReport, DataError> {
         let mut splits = Vec::new();
-        let mut absent = Vec::new();
+        let (mut absent, mut failed) = (Vec::new(), Vec::new());
         let mut first_error = None;
         for split in self.layout.splits() {
             match self.open(*split, options) {
                 Ok(data) => splits.push(self.inspect(&data, options, thorough)),
                 Err(error) => {
-                    absent.push(format!("{split}: {error}"));
+                    let is_absent = matches!(
+                        error,
+                        DataError::Missing { .. } | DataError::NoSplit { .. } | DataError::Empty { .. }
+                    );
+                    (if is_absent { &mut absent } else { &mut failed }).push(format!("{split}: {error}"));
                     first_error.get_or_insert(error);
                 }
             }
@@ -97,7 +108,7 @@ impl DataSpec {
             Some(error) if splits.is_empty() => Err(error),
             _ => {
                 let label_rule = (self.layout == Layout::FerPlus).then(|| options.label_rule.name());
-                Ok(CheckReport { data: self.to_string(), label_rule, splits, absent })
+                Ok(CheckReport { data: self.to_string(), label_rule, splits, absent, failed })
             }
         }
     }
@@ -193,6 +204,9 @@ impl fmt::Display for CheckReport {
         }
         for absent in &self.absent {
             write!(formatter, "\nnot there: {absent}")?;
+        }
+        for failed in &self.failed {
+            write!(formatter, "\nnot readable: {failed}")?;
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path, split: Split) -> Result<DataSet, DataError> {
         Split::All => "",
         _ => {
             let hint =
-                "it has train and test; for a validation slice hold out a part of train (`data.hold-out` in a recipe)";
+                "it has train and test; for a validation slice hold out a part of train (`data.hold_out` in a recipe)";
             return Err(DataError::NoSplit { data: "rafdb".into(), path: path.into(), split, hint });
         }
     };

@@ -113,15 +113,17 @@ impl DataSpec {
 impl FromStr for DataSpec {
     type Err = DataError;
 
-    /// Reads `NAME=PATH` or `NAME=PATH@IMAGES`; a path that exists with its `@` is taken whole.
+    /// Reads `NAME=PATH` or, for layouts whose pictures may lie apart, `NAME=PATH@IMAGES`; a path that exists with its
+    /// `@` is taken whole.
     fn from_str(text: &str) -> Result<Self, DataError> {
         let (name, path) = text.split_once('=').ok_or_else(|| DataError::Spec(text.to_owned()))?;
         if name.trim().is_empty() || path.is_empty() {
             return Err(DataError::Spec(text.to_owned()));
         }
         let spec = Self::new(name.trim().parse()?, path);
+        let apart = matches!(spec.layout, Layout::FerPlus | Layout::Manifest) && !Path::new(path).exists();
         match path.rsplit_once('@') {
-            Some((table, images)) if !Path::new(path).exists() && !table.is_empty() && !images.is_empty() => {
+            Some((table, images)) if apart && !table.is_empty() && !images.is_empty() => {
                 Ok(Self::new(spec.layout, table).with_images(images))
             }
             _ => Ok(spec),

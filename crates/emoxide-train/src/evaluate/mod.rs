@@ -8,4 +8,4 @@ mod result;
 pub use calibration::fit_temperature;
 pub use metrics::{Averages, ClassMetrics, DRAWS, ECE_BINS, Metrics};
 pub use predictions::{PredictionError, Predictions};
-pub use result::Evaluation;
+pub use result::{Evaluation, Subject};

@@ -160,8 +160,9 @@ impl Predictions {
             let record = record.map_err(table)?;
             let line = record.position().map_or(0, csv::Position::line);
             let name: Expression = record[1].parse().map_err(|source| label(line, source))?;
-            let missing = LabelError::Irreconcilable { missing: name, side: emoxide::labels::Side::Target };
-            found.labels.push(found.classes.index_of(name).ok_or_else(|| label(line, missing))?);
+            let absent = || LabelError::Absent { missing: name, known: found.classes.clone() };
+            let class = found.classes.index_of(name).ok_or_else(|| label(line, absent()))?;
+            found.labels.push(class);
             found.files.push(record[0].to_owned());
             let number = |cell: &str| match cell.parse::<f32>() {
                 Ok(value) if value.is_finite() => Ok(value),

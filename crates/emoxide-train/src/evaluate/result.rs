@@ -7,17 +7,27 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::{ClassMetrics, Metrics};
 
-/// What `eval --json` prints, one object per model and data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
+/// What a figure is a figure of; without it, it is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
     /// Name or path of the model.
     pub model: String,
     /// Name of the data set.
     pub data: String,
     /// Name of the split.
     pub split: String,
-    /// What was counted how; a figure without it is none.
+    /// What was counted how.
     pub protocol: String,
+    /// What chose the model's epoch.
+    pub selected_on: String,
+}
+
+/// What `eval --json` prints, one object per model and data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Model, data and protocol.
+    #[serde(flatten)]
+    pub subject: Subject,
     /// Number of images.
     pub n: usize,
     /// Share of images whose most probable class is the true one.
@@ -46,19 +56,9 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// Joins the figures with what they are figures of.
-    pub fn new(
-        model: impl Into<String>,
-        data: impl Into<String>,
-        split: impl Into<String>,
-        protocol: impl Into<String>,
-        classes: &Classes,
-        metrics: &Metrics,
-    ) -> Self {
+    pub fn new(subject: Subject, classes: &Classes, metrics: &Metrics) -> Self {
         Self {
-            model: model.into(),
-            data: data.into(),
-            split: split.into(),
-            protocol: protocol.into(),
+            subject,
             n: metrics.n,
             accuracy: metrics.accuracy,
             mean_class_accuracy: metrics.mean_class_accuracy,

@@ -31,17 +31,16 @@ pub enum ObjectiveConfig {
 
 impl Default for ObjectiveConfig {
     fn default() -> Self {
-        Self::CrossEntropy { label_smoothing: 0.0, class_weights: ClassWeights::None, soft_labels: false }
+        Self::CrossEntropy { label_smoothing: 0.0, class_weights: ClassWeights::default(), soft_labels: false }
     }
 }
 
-/// How much each class counts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// How much each class counts. (The empty braces are for serde, which lets a variant without them have any keys.)
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ClassWeights {
     /// All the same.
-    #[default]
-    None,
+    None {},
     /// A weight for every class, by name.
     List {
         /// Weights; every class of the run needs one.
@@ -49,7 +48,13 @@ pub enum ClassWeights {
     },
     /// `images / (classes · images of the class)`, which is 1 for balanced data. A class without images counts as one
     /// with a single image.
-    InverseFrequency,
+    InverseFrequency {},
+}
+
+impl Default for ClassWeights {
+    fn default() -> Self {
+        Self::None {}
+    }
 }
 
 /// Why an objective cannot be built.
@@ -88,7 +93,7 @@ impl ClassWeights {
     /// Where inverse frequencies are asked for and `counts` does not have one entry per class.
     pub fn resolve(&self, classes: &Classes, counts: &[usize]) -> Result<Option<Vec<f32>>, ObjectiveError> {
         match self {
-            Self::None => Ok(None),
+            Self::None {} => Ok(None),
             Self::List { weights } => {
                 if let Some(class) = weights.keys().copied().find(|class| classes.index_of(*class).is_none()) {
                     return Err(ObjectiveError::UnknownClass { class });
@@ -100,7 +105,7 @@ impl ClassWeights {
                 };
                 classes.iter().map(weight).collect::<Result<_, _>>().map(Some)
             }
-            Self::InverseFrequency => {
+            Self::InverseFrequency {} => {
                 assert_eq!(counts.len(), classes.len(), "one count per class");
                 let total: usize = counts.iter().sum();
                 let share = total as f64 / classes.len() as f64;

@@ -6,6 +6,7 @@ use burn::optim::{Adam as AdamRule, AdamConfig, AdamW as AdamwRule, AdamWConfig,
 use serde::{Deserialize, Serialize};
 
 use super::{Optimiser, Pair, Rules};
+use crate::settings::{BadSetting, check};
 
 /// The optimiser of a recipe: `[optimiser] kind = "adamw"`, then the keys of the struct.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,6 +124,39 @@ impl OptimiserConfig {
             Self::Adam(adam) => adam.rate,
             Self::Adamw(adamw) => adamw.rate,
         }
+    }
+
+    /// Whether every setting is in its range.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        let rate = self.rate();
+        check(rate.is_finite() && rate > 0.0, "optimiser.rate", rate, "the learning rate must be above zero")?;
+        let (decay, clip_norm) = match self {
+            Self::Sgd(sgd) => {
+                let Sgd { momentum, dampening, nesterov, .. } = *sgd;
+                check((0.0..1.0).contains(&momentum), "optimiser.momentum", momentum, "it lies in 0..1")?;
+                check((0.0..=1.0).contains(&dampening), "optimiser.dampening", dampening, "it lies in 0..=1")?;
+                let sound = !nesterov || momentum > 0.0 && dampening == 0.0;
+                check(sound, "optimiser.nesterov", nesterov, "it needs a momentum and no dampening")?;
+                check(momentum > 0.0 || dampening == 0.0, "optimiser.dampening", dampening, "it needs a momentum")?;
+                (sgd.weight_decay, sgd.clip_norm)
+            }
+            Self::Adam(Adam { betas, eps, weight_decay, clip_norm, .. })
+            | Self::Adamw(Adamw { betas, eps, weight_decay, clip_norm, .. }) => {
+                for beta in betas {
+                    check((0.0..1.0).contains(beta), "optimiser.betas", beta, "both lie in 0..1")?;
+                }
+                check(eps.is_finite() && *eps > 0.0, "optimiser.eps", eps, "it must be above zero")?;
+                (*weight_decay, *clip_norm)
+            }
+        };
+        check(decay.is_finite() && decay >= 0.0, "optimiser.weight_decay", decay, "it must not be below zero")?;
+        let norm = clip_norm.unwrap_or(1.0);
+        check(
+            norm.is_finite() && norm > 0.0,
+            "optimiser.clip_norm",
+            norm,
+            "it must be above zero; leave it out for none",
+        )
     }
 
     /// An optimiser without state.

@@ -7,7 +7,7 @@ use emoxide::zoo::{self, Model, softmax};
 
 use super::{Job, TrainError};
 use crate::data::{DataError, DataSet, Layout};
-use crate::evaluate::{Metrics, Predictions};
+use crate::evaluate::{Evaluation, Metrics, Predictions, Subject};
 use crate::recipe::Part;
 use crate::report;
 use crate::run_dir::RunDir;
@@ -45,47 +45,53 @@ pub fn measure(model: &Model, data: &DataSet, progress: &mut dyn FnMut(usize)) -
 }
 
 /// Measures the chosen checkpoint on the test splits, writes the figures into it and the reports beside it.
-pub(super) fn finish(
-    job: &Job,
-    run: &RunDir,
-    tests: &[(Part, DataSet)],
-    selected_on: &str,
-) -> Result<Vec<(Part, Metrics)>, TrainError> {
+pub(super) fn finish(job: &Job, run: &RunDir, tests: &[(Part, DataSet)]) -> Result<Vec<Evaluation>, TrainError> {
     let best = run.best();
     let mut model = zoo::open(&best.display().to_string(), &job.device)?;
     let mut outcome = Vec::new();
-    let mut measured = Vec::new();
     for (index, (part, data)) in tests.iter().enumerate() {
         let predictions = measure(&model, data, &mut |_| ())?;
         let metrics = Metrics::compute(&predictions)?;
+        let subject = subject(part, &model, &data.classes);
         if index == 0 {
-            let title = format!("{} on {} {}", model.card().name, part.set, part.split);
+            let title = format!("{} on {} {}", subject.model, subject.data, subject.split);
             write_reports(run, &predictions, &metrics, &title)?;
         }
-        measured.push(Measured {
-            data: part.set.to_string(),
-            split: part.split.to_string(),
-            protocol: protocol(part, &model, &data.classes),
-            selected_on: selected_on.to_owned(),
-            n: metrics.n,
-            accuracy: metrics.accuracy,
-            mean_class_accuracy: metrics.mean_class_accuracy,
-            macro_f1: metrics.macro_average.f1,
-        });
-        outcome.push((part.clone(), metrics));
+        outcome.push(Evaluation::new(subject, &data.classes, &metrics));
     }
-    model.set_results(measured);
+    model.set_results(outcome.iter().map(measured).collect());
     model.save(&best)?;
     Ok(outcome)
 }
 
-/// Label rule, classes and test-time averaging, in words.
-pub fn protocol(part: &Part, model: &Model, classes: &Classes) -> String {
-    let averaging =
-        if model.card().mirror { "mean of the picture and its mirror image" } else { "no test-time averaging" };
+/// The line of an evaluation that stays in the checkpoint.
+fn measured(evaluation: &Evaluation) -> Measured {
+    let Subject { data, split, protocol, selected_on, .. } = evaluation.subject.clone();
+    Measured {
+        data,
+        split,
+        protocol,
+        selected_on,
+        n: evaluation.n,
+        accuracy: evaluation.accuracy,
+        mean_class_accuracy: evaluation.mean_class_accuracy,
+        macro_f1: evaluation.macro_f1,
+    }
+}
+
+/// What figures of a model on a part of a data set are figures of.
+pub fn subject(part: &Part, model: &Model, classes: &Classes) -> Subject {
+    let card = model.card();
+    let averaging = if card.mirror { "mean of the picture and its mirror image" } else { "no test-time averaging" };
     // Only FER+ has votes, so only there does a rule make them labels.
     let rule = if part.set == Layout::FerPlus { format!("{} rule, ", part.labels.name()) } else { String::new() };
-    format!("{rule}{} classes, {averaging}", classes.len())
+    Subject {
+        model: card.name.clone(),
+        data: part.set.to_string(),
+        split: part.split.to_string(),
+        protocol: format!("{rule}{} classes, {averaging}", classes.len()),
+        selected_on: card.selected_on().to_owned(),
+    }
 }
 
 fn write_reports(run: &RunDir, predictions: &Predictions, metrics: &Metrics, title: &str) -> Result<(), TrainError> {

@@ -12,26 +12,27 @@ mod splits;
 mod state;
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::Device;
+use emoxide::labels::LabelError;
 use emoxide::models::parameters;
-use emoxide::weights::checkpoint::{Card, CheckpointError, Licence, Provenance};
+use emoxide::weights::checkpoint::{Card, CardError, CheckpointError, Licence, Provenance};
 use emoxide::zoo::{Model, softmax};
 
 use epoch::train_epoch;
-pub use measure::{measure, protocol};
+pub use measure::{measure, subject};
 use splits::{Splits, chosen_by};
 use state::State;
 
 use crate::augment::AugmentError;
 use crate::data::{DataError, DataSet, DataSpec, Layout};
-use crate::evaluate::{Metrics, PredictionError, Predictions, fit_temperature};
+use crate::evaluate::{Evaluation, Metrics, PredictionError, Predictions, fit_temperature};
 use crate::loss::ObjectiveError;
-use crate::recipe::{Part, Recipe};
+use crate::recipe::Recipe;
 use crate::report::ReportError;
-use crate::run_dir::{Environment, EpochRow, RunDir, RunDirError};
+use crate::run_dir::{Environment, EpochRow, Program, RunDir, RunDirError};
 use crate::snapshot::StateError;
 use crate::tensorboard::EventWriter;
 
@@ -50,6 +51,8 @@ pub struct Job {
     pub device: Device,
     /// Its name, for the record.
     pub device_name: String,
+    /// The program, for the record.
+    pub program: Program,
 }
 
 /// What a run tells while it goes on.
@@ -67,8 +70,8 @@ pub trait Observer {
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// All epochs are done; every test split with its metrics.
-    Done(Vec<(Part, Metrics)>),
+    /// All epochs are done; the figures of every test split.
+    Done(Vec<Evaluation>),
     /// Stopped on request; so many epochs are safe on disk.
     Interrupted {
         /// Epochs that a resume will not repeat.
@@ -86,6 +89,26 @@ pub enum TrainError {
     /// A data set that the recipe needs and the command line does not place.
     #[error("the recipe needs the data set `{0}`; say where it lies with `--data {0}=DIR`")]
     NoSource(Layout),
+    /// Classes of recipe and data that do not fit.
+    #[error("{0}: `data.classes` and `data.drop` of the recipe say what is kept")]
+    Classes(LabelError),
+    /// A data set that the recipe does not use.
+    #[error("the recipe uses no data set `{0}`; remove its `--data`")]
+    UnusedSource(Layout),
+    /// The same pictures on both sides.
+    #[error(
+        "{count} pictures of {first} are also in {second}, such as {example}: figures would be too good; choose splits that do not overlap"
+    )]
+    Overlap {
+        /// One part of the data.
+        first: String,
+        /// The other.
+        second: String,
+        /// Pictures in both.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
     /// An augmentation that does not fit the pictures.
     #[error(transparent)]
     Augment(#[from] AugmentError),
@@ -101,6 +124,9 @@ pub enum TrainError {
     /// The run's folder.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
+    /// Settings of the model that do not fit together.
+    #[error("recipe: {0}")]
+    Card(#[from] CardError),
     /// A checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -115,7 +141,7 @@ pub enum TrainError {
     StartFrom(PathBuf),
     /// Training went wrong numerically.
     #[error(
-        "the loss of epoch {epoch} is {loss}; lower `schedule.rate`, add warm-up or clip gradients. The run's last good state is kept"
+        "the loss of epoch {epoch} is {loss}; lower `optimiser.rate`, add warm-up or clip gradients. The run's last good state is kept"
     )]
     Diverged {
         /// Epoch, from 1.
@@ -129,24 +155,28 @@ pub enum TrainError {
 pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, TrainError> {
     let recipe = &job.recipe;
     let splits = Splits::read(job)?;
-    let run = if job.resume {
-        RunDir::resume(&job.run_dir, recipe)?
-    } else {
-        RunDir::create(&job.run_dir, recipe, &Environment::here(&job.device_name))?
-    };
     let training = job.device.clone().autodiff();
-    let mut state = State::fresh(job, &training)?;
-    if job.resume {
+    // Everything that can be refused comes before the folder is touched.
+    card(job, &splits, 0).validate()?;
+    recipe.objective.init(&recipe.data.classes, &splits.train.class_counts(), &training)?;
+    let mut state = State::fresh(job, splits.hashes(), &training)?;
+    let environment = Environment::here(job.program.clone(), &job.device_name);
+    let run = if job.resume {
+        let run = RunDir::resume(&job.run_dir, recipe, &environment)?;
         state = state.restore(&run, &training)?;
-    }
+        run
+    } else {
+        RunDir::create(&job.run_dir, recipe, &environment)?
+    };
     let select = splits.select.as_ref().map_or(0, DataSet::len);
     observer.started(splits.train.len(), select, parameters(&state.network));
     let mut events = EventWriter::open(&run.path("events"), next_step(state.progress.epochs))?;
 
+    let interrupted = |state: &State| Ok(Outcome::Interrupted { epochs: state.progress.epochs });
     for epoch in state.progress.epochs + 1..=recipe.schedule.epochs {
         let begun = Instant::now();
         let Some(mut row) = train_epoch(job, &splits.train, &mut state, epoch, observer, stop)? else {
-            return Ok(Outcome::Interrupted { epochs: state.progress.epochs });
+            return interrupted(&state);
         };
         if !row.train_loss.is_finite() {
             return Err(TrainError::Diverged { epoch, loss: row.train_loss });
@@ -172,12 +202,16 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         }
         state.progress.epochs = epoch;
         state.progress.rows.push(row.clone());
-        state.save(&run)?;
+        // The state comes last: what a kill leaves before it, the resumed run writes again.
         run.write_metrics(&state.progress.rows)?;
         write_event(&mut events, &row)?;
+        state.save(&run)?;
         observer.row(&row, better);
     }
-    measure::finish(job, &run, &splits.test, &chosen_by(recipe)).map(Outcome::Done)
+    if stop.load(Ordering::Relaxed) {
+        return interrupted(&state);
+    }
+    measure::finish(job, &run, &splits.test).map(Outcome::Done)
 }
 
 /// Metrics on the selection split, and the temperature fitted there.
@@ -218,12 +252,14 @@ fn card(job: &Job, splits: &Splits, epoch: usize) -> Card {
         classes: recipe.data.classes.clone(),
         preprocess: recipe.data.preprocess.clone(),
         alignment: recipe.data.alignment.clone(),
+        detector: recipe.data.detector.clone(),
         mirror: recipe.run.mirror,
         temperature: 1.0,
         provenance: Provenance {
             recipe: recipe.to_toml(),
             data: vec![(recipe.data.train.set.to_string(), splits.train.manifest_hash())],
-            commit: env!("EMOXIDE_COMMIT").to_owned(),
+            commit: job.program.commit.clone(),
+            selected_on: chosen_by(recipe),
             epoch,
             imported_from: None,
         },

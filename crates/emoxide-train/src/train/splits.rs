@@ -1,7 +1,9 @@
 //! Which pictures a run trains on, is chosen by and is tested on.
 
+use std::collections::{BTreeMap, HashSet};
+
 use super::{Job, TrainError};
-use crate::data::DataSet;
+use crate::data::{DataError, DataSet};
 use crate::recipe::{Part, Recipe, SelectOn};
 
 /// The parts of the data that a run uses.
@@ -13,32 +15,71 @@ pub(super) struct Splits {
 
 impl Splits {
     pub(super) fn read(job: &Job) -> Result<Self, TrainError> {
-        let recipe = &job.recipe;
+        let Recipe { data, run, .. } = &job.recipe;
         let read = |part: &Part| -> Result<DataSet, TrainError> {
             let spec = job.sources.iter().find(|spec| spec.layout == part.set).ok_or(TrainError::NoSource(part.set))?;
-            Ok(part.open(spec, &recipe.data.classes, &recipe.data.drop)?)
+            part.open(spec, &data.classes, &data.drop).map_err(|error| match error {
+                DataError::Label(error) => TrainError::Classes(error),
+                error => error.into(),
+            })
         };
-        let test = recipe
-            .data
-            .test
-            .iter()
-            .map(|part| Ok((part.clone(), read(part)?)))
-            .collect::<Result<Vec<_>, TrainError>>()?;
-        let all = read(&recipe.data.train)?;
-        let (train, select) = match (&recipe.data.select, recipe.run.select_on) {
+        let used =
+            |layout| [&data.train].into_iter().chain(&data.select).chain(&data.test).any(|part| part.set == layout);
+        if let Some(spec) = job.sources.iter().find(|spec| !used(spec.layout)) {
+            return Err(TrainError::UnusedSource(spec.layout));
+        }
+        let test =
+            data.test.iter().map(|part| Ok((part.clone(), read(part)?))).collect::<Result<Vec<_>, TrainError>>()?;
+        let all = read(&data.train)?;
+        for (part, set) in &test {
+            refuse_overlap((&data.train, &all), (part, set))?;
+        }
+        let (train, select) = match (&data.select, run.select_on) {
             (_, SelectOn::Last) => (all, None),
-            (_, SelectOn::Test) => (all, test.first().map(|(_, data)| data.clone())),
-            (Some(part), SelectOn::Held) => (all, Some(read(part)?)),
+            (_, SelectOn::Test) => (all, test.first().map(|(_, set)| set.clone())),
+            (Some(part), SelectOn::Held) => {
+                let select = read(part)?;
+                refuse_overlap((&data.train, &all), (part, &select))?;
+                for (tested, set) in &test {
+                    refuse_overlap((part, &select), (tested, set))?;
+                }
+                (all, Some(select))
+            }
             (None, SelectOn::Held) => {
-                let (train, held) = all.hold_out(recipe.data.hold_out, recipe.run.seed)?;
+                let (train, held) = all.hold_out(data.hold_out, run.seed)?;
                 (train, Some(held))
             }
         };
-        if train.len() < recipe.run.batch_size.min(2) {
-            return Err(TrainError::Empty(recipe.data.train.set));
+        if train.len() < run.batch_size.min(2) {
+            return Err(TrainError::Empty(data.train.set));
         }
         Ok(Self { train, select, test })
     }
+
+    /// A hash of every part, by which a resumed run knows its data again.
+    pub(super) fn hashes(&self) -> BTreeMap<String, String> {
+        let tests = self.test.iter().map(|(part, set)| (format!("test {} {}", part.set, part.split), set));
+        let chosen = self.select.iter().map(|set| ("select".to_owned(), set));
+        let parts = [("train".to_owned(), &self.train)].into_iter().chain(chosen).chain(tests);
+        parts.map(|(name, set)| (name, set.manifest_hash())).collect()
+    }
+}
+
+/// Refuses two parts of one data set that share pictures.
+fn refuse_overlap(first: (&Part, &DataSet), second: (&Part, &DataSet)) -> Result<(), TrainError> {
+    if first.0.set != second.0.set {
+        return Ok(());
+    }
+    let names: HashSet<&str> = first.1.samples.iter().map(|sample| sample.name.as_str()).collect();
+    let mut shared = second.1.samples.iter().map(|sample| sample.name.as_str()).filter(|name| names.contains(name));
+    let Some(example) = shared.next() else { return Ok(()) };
+    let title = |part: &Part| format!("{} {}", part.set, part.split);
+    Err(TrainError::Overlap {
+        first: title(first.0),
+        second: title(second.0),
+        count: shared.count() + 1,
+        example: example.to_owned(),
+    })
 }
 
 /// What chose the epoch, for the record.

@@ -1,5 +1,7 @@
 //! What changes from step to step, and how it survives a kill.
 
+use std::collections::BTreeMap;
+
 use burn::module::Module;
 use burn::tensor::Device;
 use emoxide::models::Network;
@@ -8,7 +10,7 @@ use emoxide::weights::checkpoint;
 use super::{Job, TrainError};
 use crate::ema::{Ema, EmaConfig};
 use crate::optimiser::Optimiser;
-use crate::run_dir::{Progress, RunDir};
+use crate::run_dir::{Progress, RunDir, RunDirError};
 use crate::snapshot;
 
 const NETWORK: &str = "network.safetensors";
@@ -24,7 +26,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn fresh(job: &Job, training: &Device) -> Result<Self, TrainError> {
+    pub(super) fn fresh(job: &Job, data: BTreeMap<String, String>, training: &Device) -> Result<Self, TrainError> {
         let recipe = &job.recipe;
         training.seed(recipe.run.seed);
         let network = match &recipe.run.start_from {
@@ -38,7 +40,12 @@ impl State {
             }
         };
         let average = recipe.run.ema.map(|decay| Ema::new(EmaConfig { decay }, &network));
-        Ok(Self { network, average, optimiser: recipe.optimiser.init(), progress: Progress::default() })
+        Ok(Self {
+            network,
+            average,
+            optimiser: recipe.optimiser.init(),
+            progress: Progress { data, ..Progress::default() },
+        })
     }
 
     /// The weights that are evaluated and saved, ready for inference.
@@ -58,6 +65,9 @@ impl State {
 
     pub(super) fn restore(self, run: &RunDir, device: &Device) -> Result<Self, TrainError> {
         let Some((progress, folder)) = run.progress()? else { return Ok(self) };
+        if let Some((part, _)) = progress.data.iter().find(|(part, hash)| self.progress.data.get(*part) != Some(hash)) {
+            return Err(RunDirError::DataChanged { path: run.path(""), part: part.clone() }.into());
+        }
         Ok(Self {
             network: snapshot::load_module(self.network, &folder.join(NETWORK))?,
             average: self.average.map(|average| average.load(&folder.join(AVERAGE))).transpose()?,

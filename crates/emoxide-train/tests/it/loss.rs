@@ -72,9 +72,9 @@ fn weights_are_resolved_by_name_and_by_frequency() {
     let named: ClassWeights =
         serde_json::from_str(r#"{"kind":"list","weights":{"sadness":2.0,"happiness":0.5}}"#).unwrap();
     assert_eq!(named.resolve(&classes, &[1, 1]).unwrap(), Some(vec![0.5, 2.0]));
-    assert_eq!(ClassWeights::None.resolve(&classes, &[1, 1]).unwrap(), None);
+    assert_eq!((ClassWeights::None {}).resolve(&classes, &[1, 1]).unwrap(), None);
     // 4 images, 2 classes: 4 / (2 · 3) and 4 / (2 · 1).
-    let balanced = ClassWeights::InverseFrequency.resolve(&classes, &[3, 1]).unwrap().unwrap();
+    let balanced = (ClassWeights::InverseFrequency {}).resolve(&classes, &[3, 1]).unwrap().unwrap();
     assert_eq!(balanced, vec![4.0 / 6.0, 2.0]);
 
     let incomplete: ClassWeights = serde_json::from_str(r#"{"kind":"list","weights":{"sadness":2.0}}"#).unwrap();
@@ -93,7 +93,7 @@ fn recipes_reject_what_they_do_not_know() {
             .unwrap();
     let expected = ObjectiveConfig::CrossEntropy {
         label_smoothing: 0.1,
-        class_weights: ClassWeights::InverseFrequency,
+        class_weights: ClassWeights::InverseFrequency {},
         soft_labels: false,
     };
     assert_eq!(good, expected);

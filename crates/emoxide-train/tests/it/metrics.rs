@@ -2,7 +2,7 @@
 
 use emoxide::labels::Classes;
 use emoxide_train::evaluate::{
-    Averages, ClassMetrics, Evaluation, Metrics, PredictionError, Predictions, fit_temperature,
+    Averages, ClassMetrics, Evaluation, Metrics, PredictionError, Predictions, Subject, fit_temperature,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -153,7 +153,7 @@ fn predictions_survive_their_table() {
     let expect = [
         ("a,b,c\n", "starts with `a,b,c`"),
         ("file,true,pred,joyful\n", "line 1: `joyful` is not an expression"),
-        ("file,true,pred,sad\nx,happy,sad,1\n", "line 2: happiness is a class of the data"),
+        ("file,true,pred,sad\nx,happy,sad,1\n", "line 2: `happiness` is none of the classes sadness"),
         ("file,true,pred,sad\nx,sad,sad,NaN\n", "line 2: `NaN` is not a probability"),
         ("file,true,pred,sad\nx,sad\n", "found record with 2 fields"),
         ("file,true,pred,sad\n", "no image was predicted"),
@@ -185,7 +185,14 @@ fn misfits_are_refused() {
 fn the_json_has_the_agreed_keys() {
     let case = &fixture().cases[0];
     let metrics = Metrics::compute(&case.predictions()).unwrap();
-    let evaluation = Evaluation::new("default", "ferplus", "test", "majority, 8 classes", &case.classes, &metrics);
+    let subject = Subject {
+        model: "default".to_owned(),
+        data: "ferplus".to_owned(),
+        split: "test".to_owned(),
+        protocol: "majority, 8 classes".to_owned(),
+        selected_on: "ferplus valid".to_owned(),
+    };
+    let evaluation = Evaluation::new(subject, &case.classes, &metrics);
     let json = serde_json::to_value(&evaluation).unwrap();
     let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
@@ -195,6 +202,7 @@ fn the_json_has_the_agreed_keys() {
             "data",
             "split",
             "protocol",
+            "selected_on",
             "n",
             "accuracy",
             "mean_class_accuracy",

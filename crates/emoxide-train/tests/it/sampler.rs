@@ -29,7 +29,7 @@ fn repeats_of_the_dossier() {
     let classes = classes(&RAFDB);
     let cases = [
         (Sampler::RepeatSqrt { threshold: 0.15 }, [2, 3, 2, 1, 1, 2, 1], 15_545),
-        (Sampler::RepeatReciprocal, [4, 17, 7, 1, 3, 7, 2], 35_657),
+        (Sampler::RepeatReciprocal {}, [4, 17, 7, 1, 3, 7, 2], 35_657),
     ];
     for (sampler, repeats, total) in cases {
         let order = sampler.order(&classes, 1, 2);
@@ -42,7 +42,7 @@ fn repeats_of_the_dossier() {
 #[test]
 fn upsampling_fills_every_class_evenly() {
     let classes = classes(&[10, 3, 0, 7]);
-    let order = Sampler::Upsample.order(&classes, 5, 0);
+    let order = (Sampler::Upsample {}).order(&classes, 5, 0);
     assert_eq!(per_class(&order, &classes, 4), [10, 10, 0, 10]);
     let mut visits = vec![0; classes.len()];
     for index in order {
@@ -56,7 +56,7 @@ fn upsampling_fills_every_class_evenly() {
 #[test]
 fn class_balanced_draws_are_balanced() {
     let classes = classes(&RAFDB);
-    let order = Sampler::ClassBalanced.order(&classes, 5, 0);
+    let order = (Sampler::ClassBalanced {}).order(&classes, 5, 0);
     assert_eq!(order.len(), classes.len());
     // 12,271 draws: 1,753 expected per class, standard deviation 39.
     for count in per_class(&order, &classes, 7) {
@@ -67,15 +67,15 @@ fn class_balanced_draws_are_balanced() {
 #[test]
 fn orders_depend_on_seed_and_epoch_alone() {
     let classes = classes(&[40, 20]);
-    for sampler in [Sampler::Shuffle, Sampler::Upsample, Sampler::ClassBalanced] {
+    for sampler in [Sampler::Shuffle {}, Sampler::Upsample {}, Sampler::ClassBalanced {}] {
         let order = sampler.order(&classes, 3, 4);
         assert_eq!(sampler.order(&classes, 3, 4), order);
         assert_ne!(sampler.order(&classes, 3, 5), order);
         assert_ne!(sampler.order(&classes, 4, 4), order);
         assert_eq!(sampler.epoch_len(&classes), order.len());
     }
-    assert!(Sampler::Sequential.order(&classes, 3, 4).into_iter().eq(0..60));
-    assert!(Sampler::ClassBalanced.order(&[], 1, 1).is_empty());
+    assert!((Sampler::Sequential {}).order(&classes, 3, 4).into_iter().eq(0..60));
+    assert!((Sampler::ClassBalanced {}).order(&[], 1, 1).is_empty());
 }
 
 #[test]
@@ -95,15 +95,18 @@ fn last_batches() {
 #[test]
 fn samplers_are_read_from_recipes() {
     let read = |text: &str| toml::from_str::<Sampler>(text);
-    assert_eq!(read("kind = 'class-balanced'").unwrap(), Sampler::ClassBalanced);
+    assert_eq!(read("kind = 'class-balanced'").unwrap(), Sampler::ClassBalanced {});
     assert_eq!(read("kind = 'repeat-sqrt'").unwrap(), Sampler::RepeatSqrt { threshold: 0.15 });
-    assert!(read("kind = 'repeat-sqrt'\nthreshhold = 0.1").is_err());
+    for (kind, key) in [("repeat-sqrt", "threshhold"), ("class-balanced", "threshold"), ("shuffle", "seed")] {
+        assert!(read(&format!("kind = '{kind}'\n{key} = 0.1")).is_err(), "{kind} takes {key}");
+    }
 }
 
 proptest! {
     #[test]
     fn shuffling_visits_everything_once(len in 0_usize..300, seed: u64, epoch: u64) {
-        prop_assert!(is_permutation(&Sampler::Shuffle.order(&vec![0; len], seed, epoch), len));
+        let order = Sampler::default().order(&vec![0; len], seed, epoch);
+        prop_assert!(is_permutation(&order, len));
     }
 
     #[test]

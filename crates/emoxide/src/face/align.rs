@@ -3,9 +3,9 @@
 use image::RgbImage;
 
 use super::Detection;
-use crate::geometry::{BoundingBox, Similarity, arcface};
-use crate::image::{Filter, resize, warp_antialiased};
-use crate::preprocess::Alignment;
+use crate::geometry::{Similarity, arcface};
+use crate::image::{resize, warp_antialiased};
+use crate::preprocess::{Alignment, Preprocess};
 
 /// Where the five landmarks lie in FER2013's 48 x 48 crops, in units of the crop's side.
 ///
@@ -28,31 +28,38 @@ impl Alignment {
         Self::FivePoint { template: FER2013_TEMPLATE }
     }
 
-    /// Cuts a face out as `width` x `height` pixels. Without a detection the whole image is the face.
-    pub fn crop(&self, image: &RgbImage, detection: Option<&Detection>, width: u32, height: u32) -> RgbImage {
-        match (self, detection) {
-            (Self::None, _) | (_, None) => resize(image, width, height, Filter::PillowBilinear),
-            (Self::FivePoint { template }, Some(face)) => {
+    /// Cuts a face out in the size of the network's input. Without a detection the whole image is the face.
+    pub fn crop(&self, image: &RgbImage, detection: Option<&Detection>, preprocess: &Preprocess) -> RgbImage {
+        let &Preprocess { width, height, filter, .. } = preprocess;
+        let Some(Detection { bbox, landmarks, .. }) = detection else {
+            return resize(image, width, height, filter);
+        };
+        let square = |margin| {
+            let square = bbox.squared().enlarged(margin);
+            resize(&cut(image, square.centre(), [square.width(); 2]), width, height, filter)
+        };
+        match self {
+            Self::FivePoint { template } => {
                 let target = template.map(|[x, y]| [x * width as f32, y * height as f32]);
-                match Similarity::from_points(&face.landmarks.0, &target) {
+                match Similarity::from_points(&landmarks.0, &target) {
                     Some(transform) => warp_antialiased(image, &transform, width, height),
-                    None => square_box(image, &face.bbox, 0.0, width, height),
+                    None => square(0.0),
                 }
             }
-            (Self::SquareBox { margin }, Some(face)) => square_box(image, &face.bbox, *margin, width, height),
+            Self::SquareBox { margin } => square(*margin),
+            Self::None => resize(&cut(image, bbox.centre(), [bbox.width(), bbox.height()]), width, height, filter),
         }
     }
 }
 
-fn square_box(image: &RgbImage, bbox: &BoundingBox, margin: f32, width: u32, height: u32) -> RgbImage {
-    let square = bbox.squared().enlarged(margin);
+/// The pixels about a centre, `[width, height]` of them rounded to whole ones, black outside the image.
+fn cut(image: &RgbImage, [x, y]: [f32; 2], sides: [f32; 2]) -> RgbImage {
     let longest = image.width().max(image.height()) as f32 * LARGEST_BOX;
     // `max` and `min` rather than `clamp`: they also turn NaN into a number.
-    let side = square.width().round().max(1.0).min(longest.max(1.0));
-    let [x, y] = square.centre();
-    let (left, top) = ((x - side / 2.0).round() as i64, (y - side / 2.0).round() as i64);
-    let mut cut = RgbImage::new(side as u32, side as u32);
+    let [width, height] = sides.map(|side| side.round().max(1.0).min(longest.max(1.0)));
+    let (left, top) = ((x - width / 2.0).round() as i64, (y - height / 2.0).round() as i64);
+    let mut cut = RgbImage::new(width as u32, height as u32);
     // `replace` leaves out what does not fit; an image far beside the box leaves it black.
     image::imageops::replace(&mut cut, image, left.saturating_neg(), top.saturating_neg());
-    resize(&cut, width, height, Filter::PillowBilinear)
+    cut
 }

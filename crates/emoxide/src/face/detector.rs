@@ -1,11 +1,12 @@
-//! What a detector finds, and the choice of detectors.
+//! Finding faces, by the detector that the settings choose.
 
 use burn::tensor::Device;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::mtcnn::{self, Mtcnn, MtcnnConfig, MtcnnError};
+use super::mtcnn::{self, Mtcnn, MtcnnError};
 use crate::geometry::{BoundingBox, Landmarks};
+use crate::preprocess::DetectorConfig;
 
 /// A face in an image.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -17,23 +18,6 @@ pub struct Detection {
     pub score: f32,
     /// Eyes, nose, corners of the mouth, in pixels of the image.
     pub landmarks: Landmarks,
-}
-
-/// Which detector, with its settings: what a checkpoint or a command line names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum DetectorConfig {
-    /// The embedded MTCNN.
-    Mtcnn(MtcnnConfig),
-    /// No detector: each image is one face, cropped already.
-    #[serde(rename = "none")]
-    WholeImage,
-}
-
-impl Default for DetectorConfig {
-    fn default() -> Self {
-        Self::Mtcnn(MtcnnConfig::default())
-    }
 }
 
 /// Finds the faces in images.

@@ -5,5 +5,7 @@ mod detector;
 pub mod mtcnn;
 
 pub use align::FER2013_TEMPLATE;
-pub use detector::{Detection, Detector, DetectorConfig};
-pub use mtcnn::{Mtcnn, MtcnnConfig, MtcnnError};
+pub use detector::{Detection, Detector};
+pub use mtcnn::{Mtcnn, MtcnnError};
+
+pub use crate::preprocess::{DetectorConfig, MtcnnConfig};

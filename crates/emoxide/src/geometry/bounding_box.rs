@@ -21,11 +21,6 @@ impl BoundingBox {
         Self { left, top, right, bottom }
     }
 
-    /// A rectangle that covers an image of this size.
-    pub fn of_image(width: u32, height: u32) -> Self {
-        Self::new(0.0, 0.0, width as f32, height as f32)
-    }
-
     /// Extent to the right; negative where the edges are swapped.
     pub fn width(&self) -> f32 {
         self.right - self.left
@@ -80,15 +75,12 @@ impl BoundingBox {
         Self::new(self.left - across, self.top - down, self.right + across, self.bottom + down)
     }
 
-    /// The part inside an image of this size. A box that lies beside the image becomes empty.
+    /// The part inside an image of this size. A box that lies beside the image, or whose edges are swapped, becomes empty.
     #[must_use]
     pub fn clamped(&self, width: u32, height: u32) -> Self {
         let (width, height) = (width as f32, height as f32);
-        Self::new(
-            self.left.clamp(0.0, width),
-            self.top.clamp(0.0, height),
-            self.right.clamp(0.0, width),
-            self.bottom.clamp(0.0, height),
-        )
+        // `max` and `min` rather than `clamp`: they also turn NaN into a number.
+        let (left, top) = (self.left.max(0.0).min(width), self.top.max(0.0).min(height));
+        Self::new(left, top, self.right.max(left).min(width), self.bottom.max(top).min(height))
     }
 }

@@ -7,14 +7,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Landmarks(pub [[f32; 2]; 5]);
 
-impl Landmarks {
-    /// Angle of the line from the left to the right eye in degrees; positive where the right eye is lower.
-    pub fn roll(&self) -> f32 {
-        let [left, right, ..] = self.0;
-        (right[1] - left[1]).atan2(right[0] - left[0]).to_degrees()
-    }
-}
-
 /// Where ArcFace and face.evoLVe put the five points in a crop of 112 x 112 pixels.
 pub const ARCFACE_112: [[f32; 2]; 5] =
     [[38.294_6, 51.696_3], [73.531_8, 51.501_4], [56.025_2, 71.736_6], [41.549_3, 92.365_5], [70.729_9, 92.204_1]];

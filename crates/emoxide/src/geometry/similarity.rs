@@ -15,13 +15,11 @@ pub struct Similarity {
     pub ty: f64,
 }
 
-/// Squared scales below this, relative to the points' spread, are no transform at all.
+/// Scales below this count as zero, and so do sums of squared distances between points below this share of their squared
+/// distance from the origin.
 const SMALLEST: f64 = 1e-12;
 
 impl Similarity {
-    /// Leaves every point where it is.
-    pub const IDENTITY: Self = Self { a: 1.0, b: 0.0, tx: 0.0, ty: 0.0 };
-
     /// Scales by `scale` and rotates by `degrees` (clockwise on a screen) about the origin, then shifts by `[x, y]`.
     pub fn new(scale: f64, degrees: f64, [x, y]: [f64; 2]) -> Self {
         let (sine, cosine) = degrees.to_radians().sin_cos();
@@ -60,19 +58,9 @@ impl Similarity {
         [self.a * x - self.b * y + self.tx, self.b * x + self.a * y + self.ty]
     }
 
-    /// Where a pixel position goes.
-    pub fn apply_f32(&self, [x, y]: [f32; 2]) -> [f32; 2] {
-        self.apply([f64::from(x), f64::from(y)]).map(|value| value as f32)
-    }
-
     /// Lengths grow by this factor.
     pub fn scale(&self) -> f64 {
         self.a.hypot(self.b)
-    }
-
-    /// Angle of rotation in degrees, clockwise on a screen, in -180..=180.
-    pub fn degrees(&self) -> f64 {
-        self.b.atan2(self.a).to_degrees()
     }
 
     /// The transform back. `None` where the scale is zero or a value is not finite.
@@ -82,13 +70,6 @@ impl Similarity {
         let back = Self { a, b, tx: b * self.ty - a * self.tx, ty: -b * self.tx - a * self.ty };
         let usable = square > SMALLEST * SMALLEST && [a, b, back.tx, back.ty].iter().all(|value| value.is_finite());
         usable.then_some(back)
-    }
-
-    /// First `self`, then `next`.
-    #[must_use]
-    pub fn then(&self, next: &Self) -> Self {
-        let [tx, ty] = next.apply([self.tx, self.ty]);
-        Self { a: next.a * self.a - next.b * self.b, b: next.b * self.a + next.a * self.b, tx, ty }
     }
 }
 

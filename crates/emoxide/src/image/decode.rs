@@ -16,17 +16,35 @@ pub struct Limits {
     pub max_bytes: u64,
     /// Pixels of the decoded image.
     pub max_pixels: u64,
+    /// Pixels of each of its sides.
+    pub max_side: u32,
 }
 
 impl Default for Limits {
-    /// 64 MiB of file and 100 megapixels of image.
+    /// 64 MiB of file, 100 megapixels of image, sides as long as JPEG can have them.
     fn default() -> Self {
-        Self { max_bytes: 64 << 20, max_pixels: 100_000_000 }
+        Self { max_bytes: 64 << 20, max_pixels: 100_000_000, max_side: 65_535 }
+    }
+}
+
+impl Limits {
+    /// Refuses an image whose header announces such a size.
+    fn check(&self, width: u32, height: u32) -> Result<(), ImageError> {
+        if width.max(height) > self.max_side {
+            return Err(ImageError::SideTooLong { width, height, limit: self.max_side });
+        }
+        if u64::from(width) * u64::from(height) > self.max_pixels {
+            return Err(ImageError::TooManyPixels { width, height, limit: self.max_pixels });
+        }
+        Ok(())
     }
 }
 
 /// Bytes of one pixel in the widest layout that a decoder hands out: four channels of 32 bits.
 const WIDEST_PIXEL: u64 = 16;
+
+/// Bytes that what is no pixel of a PNG may take: profiles, texts.
+const PNG_METADATA: u64 = 16 << 20;
 
 /// Reads a JPEG, PNG, WebP, BMP, TIFF or GIF (the first frame of an animation) and turns it upright by its EXIF orientation.
 ///
@@ -34,7 +52,9 @@ const WIDEST_PIXEL: u64 = 16;
 /// JPEGs are converted without a colour profile. Alpha is dropped, as Pillow's `convert("RGB")` does: a transparent pixel
 /// shows the colour stored beneath. A JPEG without its end marker counts as truncated, although a decoder could guess.
 ///
-/// Size limits are checked against the header before pixels are allocated, and a decoder that panics is an error.
+/// Size limits are checked against the header before pixels are allocated, and a decoder that panics is an error. What is
+/// read before that is bounded too: a PNG's profiles and texts by 16 MiB and the pixels' share, a TIFF's tags by its
+/// decoder's own 256 MiB.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
     if bytes.is_empty() {
         return Err(ImageError::Empty);
@@ -53,16 +73,21 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
 
 fn decode_as(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<RgbImage, ImageError> {
     let refused = |error| translate(error, format);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allocation = image::Limits::default();
-    allocation.max_alloc = Some(limits.max_pixels.saturating_mul(WIDEST_PIXEL).saturating_add(limits.max_bytes));
+    allocation.max_alloc = Some(if format == ImageFormat::Png {
+        // A PNG's profile is inflated before its decoder says how large the image is.
+        let [width, height] = png_size(bytes).unwrap_or_default();
+        limits.check(width, height)?;
+        (u64::from(width) * u64::from(height)).saturating_mul(WIDEST_PIXEL).saturating_add(PNG_METADATA)
+    } else {
+        limits.max_pixels.saturating_mul(WIDEST_PIXEL).saturating_add(limits.max_bytes)
+    });
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(allocation);
     let mut decoder = reader.into_decoder().map_err(refused)?;
 
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > limits.max_pixels {
-        return Err(ImageError::TooManyPixels { width, height, limit: limits.max_pixels });
-    }
+    limits.check(width, height)?;
     if width == 0 || height == 0 {
         return Err(malformed(format, format!("{width}x{height} pixels")));
     }
@@ -73,6 +98,13 @@ fn decode_as(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<RgbIm
         image.apply_orientation(orientation);
     }
     Ok(image.into_rgb8())
+}
+
+/// Width and height by the first chunk. A file in which this is another than IHDR is refused by the decoder.
+fn png_size(bytes: &[u8]) -> Option<[u32; 2]> {
+    let header = bytes.get(12..24)?.strip_prefix(b"IHDR")?;
+    let [width, height] = header.as_chunks::<4>().0 else { return None };
+    Some([*width, *height].map(u32::from_be_bytes))
 }
 
 /// Whether the file ends before its last chunk does. The byte that pads an odd chunk may be missing: some writers forget

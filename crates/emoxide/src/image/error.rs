@@ -25,6 +25,16 @@ pub enum ImageError {
         /// Pixels allowed.
         limit: u64,
     },
+    /// The header announces a longer side than [`Limits::max_side`](super::Limits::max_side).
+    #[error("the image has {width}x{height} pixels, the limit is {limit} a side; cut it or raise the limit")]
+    SideTooLong {
+        /// Columns announced.
+        width: u32,
+        /// Rows announced.
+        height: u32,
+        /// Pixels of a side allowed.
+        limit: u32,
+    },
     /// The first bytes belong to no image format.
     #[error("not an image; JPEG, PNG, WebP, BMP, TIFF and GIF are read")]
     NotAnImage,

@@ -9,10 +9,13 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, ConfigError, Features, check};
+use super::{Classifier, ConfigError, DEEPEST, Features, WIDEST, check};
 use crate::nn::{
     BatchNorm, Conv2d, Conv2dConfig, Dropout, DropoutConfig, Linear, PRelu, global_average_pool, linear, max_pool2d,
 };
+
+/// Side in pixels of the images of a face head at most.
+const LARGEST_IMAGE: usize = 1024;
 
 /// The head that face recognition trains on the trunk: norm, dropout, a linear layer over all places, norm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,20 +102,28 @@ impl IrConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let Self { input_channels, stem_width, widths, units, face_head, dropout, .. } = self;
         check(matches!(input_channels, 1 | 3), "input_channels", || format!("is {input_channels}, may be 1 or 3"))?;
-        check(*stem_width > 0, "stem_width", || "is 0".to_owned())?;
+        let width = 1..=WIDEST;
+        check(width.contains(stem_width), "stem_width", || format!("is {stem_width}, may be 1 to {WIDEST}"))?;
         check((1..=4).contains(&widths.len()), "widths", || format!("{} stages, may be 1 to 4", widths.len()))?;
-        check(widths.iter().all(|&width| width > 0), "widths", || "a stage of width 0".to_owned())?;
+        check(widths.iter().all(|count| width.contains(count)), "widths", || {
+            format!("is {widths:?}, a stage may have 1 to {WIDEST}")
+        })?;
         check(units.len() == widths.len(), "units", || {
             format!("{} stages, but `widths` has {}", units.len(), widths.len())
         })?;
-        check(units.iter().all(|&count| count > 0), "units", || "a stage without units".to_owned())?;
+        check(units.iter().all(|count| (1..=DEEPEST).contains(count)), "units", || {
+            format!("is {units:?}, a stage may have 1 to {DEEPEST}")
+        })?;
         check((0.0..1.0).contains(dropout), "dropout", || format!("is {dropout}, may be 0 up to but not 1"))?;
         let Some(FaceHead { image_size, embedding, dropout }) = face_head else { return Ok(()) };
+        check((1..=LARGEST_IMAGE).contains(image_size), "face_head.image_size", || {
+            format!("is {image_size}, may be 1 to {LARGEST_IMAGE}")
+        })?;
         let factor = 1 << widths.len();
-        check(*image_size > 0 && image_size % factor == 0, "face_head.image_size", || {
+        check(image_size % factor == 0, "face_head.image_size", || {
             format!("is {image_size}, must be a multiple of {factor}, by which the stages shrink the image")
         })?;
-        check(*embedding > 0, "face_head.embedding", || "is 0".to_owned())?;
+        check(width.contains(embedding), "face_head.embedding", || format!("is {embedding}, may be 1 to {WIDEST}"))?;
         check((0.0..1.0).contains(dropout), "face_head.dropout", || format!("is {dropout}, may be 0 up to but not 1"))
     }
 

@@ -148,6 +148,22 @@ impl NetworkConfig {
         }
     }
 
+    /// Side of the square input in pixels, of networks that take no other.
+    pub(crate) fn image_size(&self) -> Option<usize> {
+        match self {
+            Self::Resnet(_) => None,
+            Self::Ir(config) => config.face_head.as_ref().map(|head| head.image_size),
+        }
+    }
+
+    /// Length of the logits of a network that was built for so many classes.
+    pub(crate) fn outputs(&self, classes: usize) -> usize {
+        match self {
+            Self::Ir(config) if !config.classifier => config.embedding(),
+            _ => classes,
+        }
+    }
+
     /// Length of the embedding.
     pub fn embedding(&self) -> usize {
         match self {
@@ -204,6 +220,11 @@ pub struct ConfigError {
     pub problem: String,
 }
 
+/// Channels of a stage, and numbers of an embedding, at most.
+const WIDEST: usize = 8192;
+/// Blocks or units of a stage at most.
+const DEEPEST: usize = 100;
+
 fn check(holds: bool, key: &'static str, problem: impl FnOnce() -> String) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError { key, problem: problem() }) }
 }
@@ -251,7 +272,20 @@ mod tests {
             (r#"{"kind": "resnet", "widths": [], "blocks": []}"#, "network.widths: 0 stages, may be 1 to 4"),
             (r#"{"kind": "resnet", "first_stride": 3}"#, "network.first_stride: is 3, may be 1 or 2"),
             (r#"{"kind": "resnet", "dropout": 1.0}"#, "network.dropout: is 1, may be 0 up to but not 1"),
-            (r#"{"kind": "ir", "units": [3, 4, 0, 3]}"#, "network.units: a stage without units"),
+            (r#"{"kind": "ir", "units": [3, 4, 0, 3]}"#, "network.units: is [3, 4, 0, 3], a stage may have 1 to 100"),
+            (
+                r#"{"kind": "resnet", "blocks": [2, 2, 2, 101]}"#,
+                "network.blocks: is [2, 2, 2, 101], a stage may have 1 to 100",
+            ),
+            (r#"{"kind": "ir", "stem_width": 0}"#, "network.stem_width: is 0, may be 1 to 8192"),
+            (
+                r#"{"kind": "resnet", "widths": [64, 128, 256, 9000]}"#,
+                "network.widths: is [64, 128, 256, 9000], a stage may have 1 to 8192",
+            ),
+            (
+                r#"{"kind": "ir", "face_head": {"image_size": 2048}}"#,
+                "network.face_head.image_size: is 2048, may be 1 to 1024",
+            ),
             (
                 r#"{"kind": "ir", "face_head": {"image_size": 100}}"#,
                 "network.face_head.image_size: is 100, must be a multiple of 16, by which the stages shrink the image",

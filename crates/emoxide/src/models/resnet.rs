@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, ConfigError, Features, check};
+use super::{Classifier, ConfigError, DEEPEST, Features, WIDEST, check};
 use crate::nn::{
     BatchNorm, Conv2d, Conv2dConfig, Dropout, DropoutConfig, Linear, global_average_pool, linear, max_pool2d,
 };
@@ -101,13 +101,18 @@ impl ResNetConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let Self { input_channels, stem_width, widths, blocks, first_stride, dropout, .. } = self;
         check(matches!(input_channels, 1 | 3), "input_channels", || format!("is {input_channels}, may be 1 or 3"))?;
-        check(*stem_width > 0, "stem_width", || "is 0".to_owned())?;
+        let width = 1..=WIDEST;
+        check(width.contains(stem_width), "stem_width", || format!("is {stem_width}, may be 1 to {WIDEST}"))?;
         check((1..=4).contains(&widths.len()), "widths", || format!("{} stages, may be 1 to 4", widths.len()))?;
-        check(widths.iter().all(|&width| width > 0), "widths", || "a stage of width 0".to_owned())?;
+        check(widths.iter().all(|count| width.contains(count)), "widths", || {
+            format!("is {widths:?}, a stage may have 1 to {WIDEST}")
+        })?;
         check(blocks.len() == widths.len(), "blocks", || {
             format!("{} stages, but `widths` has {}", blocks.len(), widths.len())
         })?;
-        check(blocks.iter().all(|&count| count > 0), "blocks", || "a stage without blocks".to_owned())?;
+        check(blocks.iter().all(|count| (1..=DEEPEST).contains(count)), "blocks", || {
+            format!("is {blocks:?}, a stage may have 1 to {DEEPEST}")
+        })?;
         check(matches!(first_stride, 1 | 2), "first_stride", || format!("is {first_stride}, may be 1 or 2"))?;
         check((0.0..1.0).contains(dropout), "dropout", || format!("is {dropout}, may be 0 up to but not 1"))
     }

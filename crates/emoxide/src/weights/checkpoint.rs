@@ -5,93 +5,18 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use burn_store::{ModuleStore, SafetensorsStore};
+use burn_store::{ModuleStore, SafetensorsStore, SafetensorsStoreError};
 use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
 
-use crate::labels::Classes;
-use crate::models::{Network, NetworkConfig};
-use crate::preprocess::{Alignment, Preprocess};
+pub use super::card::{Card, CardError, Licence, Measured, Provenance};
+use super::unfit_tensor;
+use crate::models::Network;
 
 /// The format that this version reads and writes, under the metadata key `emoxide.format`.
 pub const FORMAT: &str = "1";
 
 const FORMAT_KEY: &str = "emoxide.format";
 const CARD_KEY: &str = "emoxide.card";
-
-/// What a checkpoint says of itself, beside its tensors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Card {
-    /// `architecture.tag`, as in `models list`.
-    pub name: String,
-    /// The network's own settings.
-    pub network: NetworkConfig,
-    /// What the outputs mean, in order.
-    pub classes: Classes,
-    /// Size, colour and normalisation of the input.
-    pub preprocess: Preprocess,
-    /// How a face is cut out of a photograph.
-    pub alignment: Alignment,
-    /// Whether the answer is the mean over the picture and its mirror image.
-    pub mirror: bool,
-    /// Logits are divided by this before the softmax; fitted on the selection split.
-    pub temperature: f32,
-    /// Where the weights come from.
-    pub provenance: Provenance,
-    /// Measured figures, each with its protocol.
-    pub results: Vec<Measured>,
-    /// Licence of the weights and of what they were trained on.
-    pub licence: Licence,
-}
-
-/// Where a checkpoint's weights come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Provenance {
-    /// The resolved recipe as TOML; empty for imported weights.
-    pub recipe: String,
-    /// Name of each data set with the SHA-256 of its manifest.
-    pub data: Vec<(String, String)>,
-    /// Commit of the program that trained it, `-dirty` behind it for a changed tree.
-    pub commit: String,
-    /// Epochs trained when these weights were taken.
-    pub epoch: usize,
-    /// File that foreign weights were imported from, with its SHA-256.
-    pub imported_from: Option<(String, String)>,
-}
-
-/// One figure and what it was measured on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Measured {
-    /// Data set.
-    pub data: String,
-    /// Split of it.
-    pub split: String,
-    /// Label rule, classes and test-time averaging.
-    pub protocol: String,
-    /// Which split chose the epoch.
-    pub selected_on: String,
-    /// Number of pictures.
-    pub n: usize,
-    /// Share of pictures classified as labelled, 0..1.
-    pub accuracy: f64,
-    /// Mean of the per-class recalls, 0..1.
-    pub mean_class_accuracy: f64,
-    /// Unweighted mean of the per-class F1 scores, 0..1.
-    pub macro_f1: f64,
-}
-
-/// Licence of the weights and of what they were trained on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Licence {
-    /// Of the weights.
-    pub weights: String,
-    /// Of the training data.
-    pub data: String,
-}
 
 /// Why a checkpoint could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +25,11 @@ pub enum CheckpointError {
     /// The file system refused.
     #[error(transparent)]
     File(#[from] std::io::Error),
+    /// A model's name that is neither the embedded one's nor a file's.
+    #[error(
+        "there is no model `{0}`; a model is `default` or a checkpoint file (`emoxide models list --folder DIR` shows those of a folder)"
+    )]
+    Unknown(String),
     /// Not safetensors, or cut short.
     #[error("{origin}: not a complete safetensors file ({reason})")]
     Broken {
@@ -110,7 +40,7 @@ pub enum CheckpointError {
     },
     /// Safetensors, but without our metadata.
     #[error(
-        "{origin}: a safetensors file but no emoxide checkpoint; foreign weights come in through `emoxide::weights::import`"
+        "{origin}: a safetensors file but no emoxide checkpoint; foreign weights come in through `emoxide models import`"
     )]
     Foreign {
         /// File name.
@@ -152,12 +82,20 @@ pub enum CheckpointError {
         /// How many there are.
         count: usize,
     },
-    /// A tensor of the wrong shape or type.
+    /// The network could not be turned into a file.
+    #[error("{origin}: the checkpoint was not written ({reason})")]
+    Encode {
+        /// File name.
+        origin: String,
+        /// What the writer says.
+        reason: String,
+    },
+    /// A tensor of the wrong shape or type, or with values that are not finite.
     #[error("{origin}: {reason}")]
     Tensor {
         /// File name.
         origin: String,
-        /// Tensor and both shapes.
+        /// The tensor and what is wrong with it.
         reason: String,
     },
 }
@@ -167,19 +105,28 @@ fn more(count: usize) -> String {
 }
 
 /// The tensors of a module as the bytes of a safetensors file, with `metadata`.
-fn module_bytes<M: Module>(module: &M, metadata: &[(&str, &str)]) -> Result<Vec<u8>, CheckpointError> {
+fn module_bytes<M: Module>(module: &M, metadata: &[(&str, &str)]) -> Result<Vec<u8>, SafetensorsStoreError> {
     let mut store = SafetensorsStore::from_bytes(None).skip_enum_variants(true).map_indices_contiguous(false);
     for (key, value) in metadata {
         store = store.metadata(*key, *value);
     }
-    let origin = "checkpoint in memory";
-    let broken = |reason: String| CheckpointError::Broken { origin: origin.to_owned(), reason };
-    store.collect_from(module).map_err(|error| broken(error.to_string()))?;
-    store.get_bytes().map_err(|error| broken(error.to_string()))
+    store.collect_from(module)?;
+    store.get_bytes()
 }
 
-/// Fills every parameter of `module` from safetensors bytes; anything missing, left over or misshapen is an error.
+/// Refuses what [`unfit_tensor`] finds.
+fn check_tensors(bytes: &[u8], origin: &str) -> Result<(), CheckpointError> {
+    let origin = origin.to_owned();
+    match SafeTensors::deserialize(bytes) {
+        Err(error) => Err(CheckpointError::Broken { origin, reason: error.to_string() }),
+        Ok(file) => unfit_tensor(&file).map_or(Ok(()), |reason| Err(CheckpointError::Tensor { origin, reason })),
+    }
+}
+
+/// Fills every parameter of `module` from safetensors bytes; anything missing, left over, misshapen or not finite is an
+/// error.
 fn fill_module<M: Module>(module: &mut M, bytes: Vec<u8>, origin: &str) -> Result<(), CheckpointError> {
+    check_tensors(&bytes, origin)?;
     let origin = origin.to_owned();
     let mut store = SafetensorsStore::from_bytes(Some(bytes))
         .skip_enum_variants(true)
@@ -210,11 +157,16 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     Ok(())
 }
 
-/// Saves a network with its card.
+/// Saves a network with its card, if [`read`] would take both.
 pub fn save(network: &Network, card: &Card, path: &Path) -> Result<(), CheckpointError> {
-    let text = serde_json::to_string(card)
-        .map_err(|error| CheckpointError::Card { origin: path.display().to_string(), reason: error.to_string() })?;
-    write_whole(path, &module_bytes(network, &[(FORMAT_KEY, FORMAT), (CARD_KEY, &text)])?)
+    let origin = || path.display().to_string();
+    let refused = |reason: String| CheckpointError::Card { origin: origin(), reason };
+    card.validate().map_err(|error| refused(error.to_string()))?;
+    let text = serde_json::to_string(card).map_err(|error| refused(error.to_string()))?;
+    let bytes = module_bytes(network, &[(FORMAT_KEY, FORMAT), (CARD_KEY, &text)])
+        .map_err(|error| CheckpointError::Encode { origin: origin(), reason: error.to_string() })?;
+    check_tensors(&bytes, &origin())?;
+    write_whole(path, &bytes)
 }
 
 /// Reads the card alone, without building the network.
@@ -238,16 +190,9 @@ pub fn read_card(bytes: &[u8], origin: &str) -> Result<Card, CheckpointError> {
         Ok(card) => card,
         Err(error) => return Err(CheckpointError::Card { origin, reason: error.to_string() }),
     };
-    let sound = card.preprocess.validate().map_err(|error| error.to_string()).and_then(|()| {
-        if card.temperature.is_finite() && card.temperature > 0.0 {
-            card.network.validate().map_err(|error| error.to_string())
-        } else {
-            Err(format!("temperature {} is not a positive number", card.temperature))
-        }
-    });
-    match sound {
+    match card.validate() {
         Ok(()) => Ok(card),
-        Err(reason) => Err(CheckpointError::Card { origin, reason }),
+        Err(error) => Err(CheckpointError::Card { origin, reason: error.to_string() }),
     }
 }
 

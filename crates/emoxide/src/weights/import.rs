@@ -28,10 +28,10 @@ pub enum Head {
 
 /// Builds the network of `config` and fills it from a PyTorch file (`.pth`, `.pt`, zip or the older format) or from a
 /// safetensors file with PyTorch's names. `keys` names one of [`KEY_MAPS`]; without it, the authors' own names are
-/// expected. Half-precision tensors become single.
+/// expected. Tensors of half or double precision become single.
 ///
-/// All of the file is used and all of the network is filled, or nothing is (see [`Head::Drop`] for the one exception).
-/// Nothing in the file is executed.
+/// All of the network is filled and all of the file is used, or the import fails. Exempt are the tensors that the key map
+/// ignores and, with [`Head::Drop`], the head on both sides. Nothing in the file is executed.
 pub fn import(
     path: &Path,
     config: &NetworkConfig,

@@ -2,7 +2,8 @@
 
 mod model;
 
-use std::path::Path;
+use std::borrow::Cow;
+use std::io::ErrorKind;
 
 use burn::tensor::Device;
 
@@ -60,20 +61,26 @@ pub fn architectures() -> Vec<Entry> {
 
 /// Opens a model by name: `default`, or the path of a checkpoint.
 pub fn open(name: &str, device: &Device) -> Result<Model, CheckpointError> {
-    let (network, card) = if name == DEFAULT {
-        checkpoint::read(EMBEDDED.to_vec(), "the embedded default model", device)?
-    } else {
-        checkpoint::load(Path::new(name), device)?
-    };
+    let (bytes, origin) = bytes(name)?;
+    let (network, card) = checkpoint::read(bytes.into_owned(), origin, device)?;
     Ok(Model::new(&network, card, device.clone()))
 }
 
 /// The card of a model by name, without building its network.
 pub fn card(name: &str) -> Result<Card, CheckpointError> {
+    let (bytes, origin) = bytes(name)?;
+    checkpoint::read_card(&bytes, origin)
+}
+
+/// A model's file, and what errors call it.
+fn bytes(name: &str) -> Result<(Cow<'static, [u8]>, &str), CheckpointError> {
     if name == DEFAULT {
-        checkpoint::read_card(EMBEDDED, "the embedded default model")
-    } else {
-        checkpoint::read_card(&fs_err::read(name)?, name)
+        return Ok((Cow::Borrowed(EMBEDDED), "the embedded default model"));
+    }
+    match fs_err::read(name) {
+        Ok(bytes) => Ok((Cow::Owned(bytes), name)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(CheckpointError::Unknown(name.to_owned())),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -103,12 +103,13 @@ fn antialiased_warping_averages_and_keeps_centres() {
 fn warping_without_inverse_is_black() {
     let source = RgbImage::from_pixel(4, 4, Rgb([50; 3]));
     let nowhere = Similarity { a: 0.0, b: 0.0, tx: 1.0, ty: 1.0 };
-    let nan = Similarity { a: f64::NAN, ..Similarity::IDENTITY };
+    let identity = Similarity::new(1.0, 0.0, [0.0; 2]);
+    let nan = Similarity { a: f64::NAN, ..identity };
     for transform in [nowhere, nan] {
         assert_eq!(warp(&source, &transform, 3, 3), RgbImage::new(3, 3));
         assert_eq!(warp_antialiased(&source, &transform, 3, 3), RgbImage::new(3, 3));
     }
-    assert_eq!(warp(&source, &Similarity::IDENTITY, 4, 4), source);
+    assert_eq!(warp(&source, &identity, 4, 4), source);
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn damaged_files_never_panic() {
             }
             damaged.truncate(damaged.len() - random() % (bytes.len() / 2));
             // Any answer will do that is not a panic.
-            let _ = decode(&damaged, &Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 });
+            let _ = decode(&damaged, &Limits { max_bytes: 1 << 20, max_pixels: 1 << 20, ..Limits::default() });
         }
     }
 }
@@ -204,12 +205,30 @@ fn limits_hold_before_memory_is_taken() {
     let error = decode(&png, &Limits { max_pixels: 160 * 120 - 1, ..Limits::default() }).unwrap_err();
     assert_eq!(error, ImageError::TooManyPixels { width: 160, height: 120, limit: 160 * 120 - 1 });
 
+    let error = decode(&png, &Limits { max_side: 159, ..Limits::default() }).unwrap_err();
+    assert_eq!(error, ImageError::SideTooLong { width: 160, height: 120, limit: 159 });
+    let mut long = png;
+    long[16..20].copy_from_slice(&70_000_u32.to_be_bytes());
+    let error = decode(&long, &Limits::default()).unwrap_err();
+    assert_eq!(error, ImageError::SideTooLong { width: 70_000, height: 120, limit: 65_535 });
+
     // A header of a few bytes that announces gigapixels.
     let mut bomb = encoded(ImageFormat::Bmp);
     bomb[18..22].copy_from_slice(&60_000_u32.to_le_bytes());
     bomb[22..26].copy_from_slice(&60_000_u32.to_le_bytes());
     let error = decode(&bomb, &Limits::default()).unwrap_err();
     assert!(matches!(error, ImageError::TooManyPixels { width: 60_000, height: 60_000, .. }), "{error:?}");
+}
+
+#[test]
+fn what_surrounds_a_small_png_is_bounded() {
+    let png = encoded(ImageFormat::Png);
+    let text = [&b"tEXta\0"[..], &vec![b'x'; 20 << 20][..]].concat();
+    let length = (text.len() as u32 - 4).to_be_bytes();
+    // Between the first chunk, which ends at byte 33, and the pixels.
+    let padded = [&png[..33], &length[..], &text[..], &[0; 4][..], &png[33..]].concat();
+    let error = decode(&padded, &Limits::default()).unwrap_err();
+    assert!(matches!(&error, ImageError::UnsupportedVariant { reason, .. } if reason.contains("memory")), "{error:?}");
 }
 
 #[test]

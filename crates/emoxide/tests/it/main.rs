@@ -8,11 +8,13 @@
 )]
 
 mod architecture;
+mod checkpoint;
 mod contract;
 mod face;
 mod geometry;
 mod image;
 mod import;
+mod labels;
 mod parity;
-mod seeds;
+mod recognizer;
 mod support;

@@ -7,7 +7,7 @@ use clap::Args;
 use emoxide::device;
 use emoxide::labels::Classes;
 use emoxide::models::NetworkConfig;
-use emoxide::preprocess::{Alignment, Preprocess};
+use emoxide::preprocess::{Alignment, DetectorConfig, Preprocess};
 use emoxide::weights::checkpoint::{Card, Licence, Provenance};
 use emoxide::weights::{self, Head, KEY_MAPS};
 use emoxide::zoo::{self, Model};
@@ -27,8 +27,8 @@ pub(super) struct Arguments {
     /// What the file's outputs mean, in its order: names with commas between. It cannot be read off the file
     #[arg(long, value_name = "A,B,C")]
     classes: String,
-    /// Change a setting of the network, its input or its face crops, such as network.widths=[48,96],
-    /// preprocess.width=112 or alignment.kind=none; repeat for several
+    /// Change a setting of the network, its input or how faces are found and cut out for it, such as
+    /// network.widths=[48,96], preprocess.width=112, detector.min_face=40 or alignment.kind=none; repeat for several
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
     /// How the file names its tensors
@@ -56,6 +56,7 @@ struct Settings {
     network: NetworkConfig,
     preprocess: Preprocess,
     alignment: Alignment,
+    detector: DetectorConfig,
     licence: Licence,
 }
 
@@ -69,20 +70,17 @@ impl Settings {
             network: architecture.network.clone(),
             preprocess: architecture.preprocess.clone(),
             alignment: architecture.alignment.clone(),
+            detector: DetectorConfig::default(),
             licence: Licence { weights: unknown.to_owned(), data: unknown.to_owned() },
         };
         let mut table = Table::try_from(defaults)?;
         settings::set_all(&mut table, overrides)?;
-        let settings: Self = Value::Table(table).try_into().context("--set")?;
-        settings.network.validate()?;
-        settings.preprocess.validate()?;
-        let (wanted, found) = (settings.network.channels(), settings.preprocess.channels.count());
-        if wanted != found {
-            bail!("the network takes {wanted} channel(s), but preprocess.channels gives {found}");
-        }
-        Ok(settings)
+        Value::Table(table).try_into().context("--set")
     }
 }
+
+/// Seeds the fresh classifier of a backbone, so that equal commands give equal weights.
+const SEED: u64 = 0;
 
 pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
     let Arguments { file, network, classes, set, keys, drop_head, output } = arguments;
@@ -93,15 +91,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
     };
     let classes = Classes::from_names(classes.split(',')).context("--classes")?;
     let settings = Settings::of(architecture, file, set)?;
-    let device = device::open(device::default_name())?;
-    let head = if *drop_head { Head::Drop } else { Head::Keep };
-    let network = weights::import(file, &settings.network, classes.len(), Some(keys), head, &device)?;
     let card = Card {
         name: settings.name,
         network: settings.network,
         classes,
         preprocess: settings.preprocess,
         alignment: settings.alignment,
+        detector: settings.detector,
         mirror: settings.mirror,
         temperature: 1.0,
         provenance: Provenance {
@@ -111,6 +107,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
         results: Vec::new(),
         licence: settings.licence,
     };
+    card.validate().context("--set")?;
+    let device = device::open(device::default_name())?;
+    device.seed(SEED);
+    let head = if *drop_head { Head::Drop } else { Head::Keep };
+    let network = weights::import(file, &card.network, card.classes.len(), Some(keys), head, &device)?;
     let model = Model::new(&network, card, device);
     model.save(output)?;
     output::say(&format!("{}: {}, {} parameters", output.display(), model.card().name, model.parameters()));

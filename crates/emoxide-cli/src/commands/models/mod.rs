@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use emoxide::device::{self, Device};
 use emoxide::labels::Classes;
 use emoxide::models::NetworkConfig;
-use emoxide::preprocess::Preprocess;
+use emoxide::preprocess::{DetectorConfig, MtcnnConfig, Preprocess};
 use emoxide::weights::checkpoint::Measured;
 use emoxide::zoo::{self, Model};
 use serde::Serialize;
@@ -174,11 +174,22 @@ fn info(model: &str, as_json: bool) -> Result<Finish> {
         preprocess.width, preprocess.height, preprocess.channels, preprocess.filter
     )?;
     writeln!(sink, "mean, std    {:?}, {:?} (of 0..1)", preprocess.mean, preprocess.std)?;
+    let detector = match &card.detector {
+        DetectorConfig::Mtcnn(MtcnnConfig { min_face, .. }) => format!("mtcnn, faces of {min_face} pixels and more"),
+        DetectorConfig::WholeImage => "none, every picture is one face".to_owned(),
+    };
+    writeln!(sink, "detector     {detector}")?;
     writeln!(sink, "temperature  {}", card.temperature)?;
     writeln!(sink, "mirror       {}", if card.mirror { "mean of the picture and its mirror image" } else { "no" })?;
     match &card.provenance.imported_from {
         Some((file, hash)) => writeln!(sink, "imported     {file}, SHA-256 {hash}")?,
-        None => writeln!(sink, "trained by   emoxide {}, epoch {}", card.provenance.commit, card.provenance.epoch)?,
+        None => writeln!(
+            sink,
+            "trained by   emoxide {}, epoch {} (chosen on {})",
+            card.provenance.commit,
+            card.provenance.epoch,
+            card.selected_on()
+        )?,
     }
     writeln!(sink, "licence      {} (data: {})", card.licence.weights, card.licence.data)?;
     for result in &card.results {

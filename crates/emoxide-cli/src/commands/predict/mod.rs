@@ -2,13 +2,13 @@
 
 mod formats;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use emoxide::face::{Detector, DetectorConfig, MtcnnConfig};
+use emoxide::face::{Detector, DetectorConfig};
 use emoxide::image::{Limits, RgbImage, decode};
-use emoxide::labels::Classes;
 use emoxide::recognizer::{Crop, Options, Prediction, Recognizer};
 use emoxide::{device, zoo};
 
@@ -46,12 +46,12 @@ pub(crate) struct Arguments {
     /// Model: `default` or a checkpoint
     #[arg(short, long, default_value = zoo::DEFAULT)]
     model: String,
-    /// What finds the faces
-    #[arg(long, value_enum, default_value_t = DetectorName::Mtcnn)]
-    detector: DetectorName,
-    /// Smallest face to look for, in pixels
-    #[arg(long, default_value_t = 20)]
-    min_face: u32,
+    /// What finds the faces; by default what the model's card names
+    #[arg(long, value_enum)]
+    detector: Option<DetectorName>,
+    /// Smallest face to look for, in pixels; by default what the model's card names
+    #[arg(long, value_name = "PIXELS")]
+    min_face: Option<u32>,
     /// Device: cpu, or a GPU backend of this build such as vulkan or cuda:0
     #[arg(short, long, default_value = device::default_name())]
     device: String,
@@ -83,25 +83,28 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     fn recognizer(&self) -> Result<Recognizer> {
-        if !(0.0..=1.0).contains(&self.min_confidence) {
-            bail!("--min-confidence {}: a probability lies between 0 and 1", self.min_confidence);
-        }
         let device = device::open(&self.device)?;
+        let classes = self.classes.as_deref().map(super::classes).transpose().context("--classes")?;
         let model = zoo::open(&self.model, &device).with_context(|| format!("--model {}", self.model))?;
-        let classes = self.classes.as_deref().map(super::classes).transpose()?;
-        if let Some(missing) =
-            classes.iter().flat_map(Classes::iter).find(|name| model.classes().index_of(*name).is_none())
-        {
-            bail!("--classes: the model does not know {missing}; it knows {}", model.classes());
-        }
-        let detector = match self.detector {
-            DetectorName::Mtcnn => {
-                DetectorConfig::Mtcnn(MtcnnConfig { min_face: self.min_face, ..MtcnnConfig::default() })
-            }
-            DetectorName::None => DetectorConfig::WholeImage,
+        let detector = Detector::new(&self.detector(&model.card().detector)?, &device)?;
+        Ok(Recognizer::new(detector, model, Options { min_confidence: self.min_confidence, classes })?)
+    }
+
+    /// The card's detector, but for what was asked for.
+    fn detector(&self, of_card: &DetectorConfig) -> Result<DetectorConfig> {
+        let mut detector = match (self.detector, of_card) {
+            (Some(DetectorName::None), _) => DetectorConfig::WholeImage,
+            (Some(DetectorName::Mtcnn), DetectorConfig::WholeImage) => DetectorConfig::default(),
+            _ => of_card.clone(),
         };
-        let detector = Detector::new(&detector, &device)?;
-        Ok(Recognizer::new(detector, model, Options { min_confidence: self.min_confidence, classes }))
+        match (&mut detector, self.min_face) {
+            (_, None) => {}
+            (DetectorConfig::Mtcnn(config), Some(pixels)) => config.min_face = pixels,
+            (DetectorConfig::WholeImage, Some(pixels)) => {
+                bail!("--min-face {pixels}: every picture is taken for one face; look for faces with --detector mtcnn")
+            }
+        }
+        Ok(detector)
     }
 }
 
@@ -110,20 +113,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     for folder in [&arguments.annotate, &arguments.save_crops].into_iter().flatten() {
         fs_err::create_dir_all(folder)?;
     }
-    let inputs = expand(&arguments.inputs)?;
+    let inputs = expand(&arguments.inputs);
     let on_terminal = arguments.output.is_none() && output::is_terminal();
     let format = arguments.format.unwrap_or(if on_terminal { Format::Table } else { Format::Ndjson });
-    let classes = match &arguments.classes {
-        Some(names) => super::classes(names)?,
-        None => recognizer.model().classes().clone(),
-    };
-    let mut writer = Writer::new(format, output::open(arguments.output.as_deref())?, &classes);
+    let mut writer = Writer::new(format, output::open(arguments.output.as_deref())?, recognizer.classes());
 
     // A bar would be torn apart by a table on the same terminal.
     let bar = progress::bar(inputs.len(), "predict", arguments.quiet || on_terminal || inputs.len() < 2);
     let limits = Limits::default();
     let mut skipped = 0;
-    let mut used = std::collections::HashMap::new();
+    let mut used = HashSet::new();
     for chunk in inputs.chunks(usize::from(arguments.batch_size)) {
         let mut names = Vec::new();
         let mut images = Vec::new();
@@ -153,7 +152,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
                 save_crops(folder, &stem, index, &crops)?;
             }
             if let Some(folder) = &arguments.annotate {
-                annotate::draw(image, &prediction.faces).save(folder.join(format!("{stem}.png")))?;
+                save(&annotate::draw(image, &prediction.faces), &folder.join(format!("{stem}.png")))?;
             }
             writer.write(&prediction)?;
         }
@@ -174,18 +173,36 @@ fn read(input: &Input, limits: &Limits) -> Result<RgbImage, String> {
 }
 
 /// A file stem for what is derived from an input; two inputs of one name do not overwrite each other.
-fn unique_stem(input: &str, used: &mut std::collections::HashMap<String, usize>) -> String {
-    let stem =
-        Path::new(input).file_stem().map_or_else(|| "stdin".to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let stem = if stem == "-" { "stdin".to_owned() } else { stem };
-    let count = used.entry(stem.clone()).or_insert(0);
-    *count += 1;
-    if *count == 1 { stem } else { format!("{stem}-{count}") }
+fn unique_stem(input: &str, used: &mut HashSet<String>) -> String {
+    let stem = Path::new(input).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let stem = stem.filter(|stem| stem != "-").unwrap_or_else(|| "stdin".to_owned());
+    let numbered = (2..).map(|count| format!("{stem}-{count}"));
+    let free = std::iter::once(stem.clone()).chain(numbered).find(|name| !used.contains(name));
+    let free = free.unwrap_or(stem);
+    used.insert(free.clone());
+    free
 }
 
 fn save_crops(folder: &Path, stem: &str, picture: usize, crops: &[Crop]) -> Result<()> {
     for (face_id, crop) in crops.iter().filter(|crop| crop.picture == picture).enumerate() {
-        crop.image.save(folder.join(format!("{stem}-face{face_id}.png")))?;
+        save(&crop.image, &folder.join(format!("{stem}-face{face_id}.png")))?;
     }
     Ok(())
+}
+
+fn save(image: &RgbImage, path: &Path) -> Result<()> {
+    image.save(path).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_given_twice() {
+        let mut used = HashSet::new();
+        let stems: Vec<_> =
+            ["cat-2.jpg", "cat.jpg", "b/cat.png", "-"].map(|name| unique_stem(name, &mut used)).into_iter().collect();
+        assert_eq!(stems, ["cat-2", "cat", "cat-3", "stdin"]);
+    }
 }

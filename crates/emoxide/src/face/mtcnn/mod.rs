@@ -8,7 +8,7 @@
 //! differ in size; large pyramid levels pass the first network in strips, which gives the same numbers in less memory.
 
 mod cascade;
-mod config;
+mod error;
 mod networks;
 mod pyramid;
 
@@ -16,12 +16,15 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn_store::{ModuleSnapshot, SafetensorsStore};
 use image::RgbImage;
+use safetensors::SafeTensors;
 
 use super::Detection;
 use crate::geometry::{Overlap, non_maximum_suppression};
 use crate::image::Window;
+pub use crate::preprocess::{FaceOrder, MtcnnConfig};
+use crate::weights::unfit_tensor;
 use cascade::Candidate;
-pub use config::{FaceOrder, MtcnnConfig, MtcnnError};
+pub use error::MtcnnError;
 pub use networks::{OutputNet, OutputNetOutput, ProposalNet, RefineNet, ScoredOffsets};
 
 /// The embedded weights: `assets/mtcnn.safetensors`, from facenet-pytorch 2.6.0 (MIT).
@@ -49,6 +52,10 @@ impl MtcnnNetworks {
 
     /// Loads a safetensors file in the spelling of [`WEIGHTS`]; each tensor must be there and be used.
     pub fn load(bytes: &[u8], device: &Device) -> Result<Self, MtcnnError> {
+        let file = SafeTensors::deserialize(bytes).map_err(|error| MtcnnError::Unreadable(error.to_string()))?;
+        if let Some(reason) = unfit_tensor(&file) {
+            return Err(MtcnnError::Unfit(reason));
+        }
         let mut networks = Self::new(device);
         let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec())).validate(false).allow_partial(true);
         let applied = networks.load_from(&mut store).map_err(|error| MtcnnError::Unreadable(error.to_string()))?;
@@ -85,7 +92,7 @@ impl Mtcnn {
 
     /// The same networks with other settings.
     pub fn with_config(mut self, config: MtcnnConfig) -> Result<Self, MtcnnError> {
-        config.check()?;
+        config.validate()?;
         self.config = config;
         Ok(self)
     }

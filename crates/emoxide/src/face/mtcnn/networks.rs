@@ -4,26 +4,24 @@
 //! (ceil mode). Fields are named as in facenet-pytorch.
 
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::nn::{Linear, LinearConfig, PRelu, PReluConfig};
+use burn::nn::{PRelu, PReluConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, assert_shape};
 
-fn conv(channels: [usize; 2], kernel: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new(channels, [kernel, kernel]).init(device)
+use crate::nn::{Conv2d, Conv2dConfig, Linear, linear};
+
+fn conv([inputs, outputs]: [usize; 2], kernel: usize, device: &Device) -> Conv2d {
+    Conv2dConfig::new(inputs, outputs, kernel).with_padding(0).with_bias(true).init(device)
 }
 
+/// Burn's own layer, because the file names its slopes `alpha` as it does.
 fn prelu(channels: usize, device: &Device) -> PRelu {
     PReluConfig::new().with_num_parameters(channels).init(device)
 }
 
 fn pool(kernel: usize) -> MaxPool2d {
     MaxPool2dConfig::new([kernel, kernel]).with_strides([2, 2]).with_ceil_mode(true).init()
-}
-
-fn linear(inputs: usize, outputs: usize, device: &Device) -> Linear {
-    LinearConfig::new(inputs, outputs).init(device)
 }
 
 /// `[batch, channels, rows, cols]` -> `[batch, cols * rows * channels]`, channel fastest: the order that the weights,

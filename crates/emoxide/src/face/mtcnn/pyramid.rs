@@ -13,7 +13,8 @@ use crate::image::{Window, area_rows};
 const LEVEL_OVERLAP: f32 = 0.5;
 const PYRAMID_OVERLAP: f32 = 0.7;
 
-/// Input pixels of one strip. Its widest activation has ten channels: 10 MiB, whatever the photo's size.
+/// Input pixels of one strip. Its widest activation has ten channels: 10 MiB, and up to 30 MiB for levels more than 21,000
+/// pixels wide, whose strips cannot be lower than a cell ([`Limits::max_side`](crate::image::Limits) bounds the width).
 const STRIP_PIXELS: usize = 1 << 18;
 
 /// A proposal before its offsets are applied.

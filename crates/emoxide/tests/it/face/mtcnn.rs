@@ -146,6 +146,17 @@ fn weights_are_loaded_completely_or_refused() {
     views.iter_mut().find(|(name, _)| name == "pnet.conv1.bias").unwrap().1 = other;
     assert!(matches!(load(&safetensors::serialize(views, None).unwrap()), MtcnnError::Unfit(_)));
 
+    let odd = |dtype, bytes: &[u8]| {
+        let view = safetensors::tensor::TensorView::new(dtype, vec![10], bytes).unwrap();
+        let mut views = tensors.tensors();
+        views.iter_mut().find(|(name, _)| name == "pnet.conv1.bias").unwrap().1 = view;
+        load(&safetensors::serialize(views, None).unwrap()).to_string()
+    };
+    let half = odd(safetensors::Dtype::F16, &[0; 20]);
+    assert!(half.contains("`pnet.conv1.bias` holds F16"), "{half}");
+    let infinite = odd(safetensors::Dtype::F32, &f32::INFINITY.to_le_bytes().repeat(10));
+    assert!(infinite.contains("`pnet.conv1.bias` holds values that are not finite"), "{infinite}");
+
     assert!(matches!(load(b"not weights"), MtcnnError::Unreadable(_)));
     assert!(matches!(load(b""), MtcnnError::Unreadable(_)));
 }
@@ -154,16 +165,16 @@ fn weights_are_loaded_completely_or_refused() {
 fn settings_out_of_range_are_refused_and_read_from_json() {
     for config in [
         MtcnnConfig { min_face: 9, ..MtcnnConfig::default() },
-        MtcnnConfig { factor: 1.0, ..MtcnnConfig::default() },
+        MtcnnConfig { factor: 0.96, ..MtcnnConfig::default() },
         MtcnnConfig { factor: f64::NAN, ..MtcnnConfig::default() },
         MtcnnConfig { thresholds: [0.6, 1.7, 0.7], ..MtcnnConfig::default() },
     ] {
         let error = Detector::new(&DetectorConfig::Mtcnn(config), &Device::flex()).unwrap_err();
-        assert!(matches!(error, MtcnnError::Setting { .. }), "{error:?}");
+        assert!(matches!(error, MtcnnError::Setting(_)), "{error:?}");
     }
-    let config: DetectorConfig = serde_json::from_str(r#"{"kind": "mtcnn", "min-face": 40}"#).unwrap();
+    let config: DetectorConfig = serde_json::from_str(r#"{"kind": "mtcnn", "min_face": 40}"#).unwrap();
     assert_eq!(config, DetectorConfig::Mtcnn(MtcnnConfig { min_face: 40, ..MtcnnConfig::default() }));
-    assert_eq!(serde_json::to_string(&DetectorConfig::WholeImage).unwrap(), r#"{"kind":"none"}"#);
+    assert_eq!(serde_json::to_string(&DetectorConfig::WholeImage).unwrap(), r#"{"kind":"whole-image"}"#);
     assert!(serde_json::from_str::<DetectorConfig>(r#"{"kind": "mtcnn", "minface": 40}"#).is_err());
 }
 

@@ -17,4 +17,6 @@ fn main() {
     println!("cargo::rerun-if-changed=../../.git/HEAD");
     println!("cargo::rerun-if-changed=../../.git/index");
     println!("cargo::rerun-if-changed=../../Cargo.toml");
+    // Whether the tree is as committed depends on all sources.
+    println!("cargo::rerun-if-changed=..");
 }

@@ -1,5 +1,11 @@
-//! From a face picture to the numbers a network reads. Training and inference both end here, and the value itself
-//! travels in the checkpoint.
+//! From a face picture to the numbers a network reads, and how faces are found and cut out for it. Training and inference
+//! both end here, and the values themselves travel in the checkpoint.
+
+mod alignment;
+mod detector;
+
+pub use alignment::Alignment;
+pub use detector::{DetectorConfig, FaceOrder, MtcnnConfig};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -36,7 +42,7 @@ pub struct Preprocess {
     pub height: u32,
     /// Colour channels.
     pub channels: Channels,
-    /// How pictures of another size are resized.
+    /// How whole pictures, and boxes cut out of them, are resized.
     pub filter: Filter,
     /// Subtracted per channel, in units of the full range 0..1.
     pub mean: Vec<f32>,
@@ -69,6 +75,25 @@ pub enum PreprocessError {
     /// Division by nothing.
     #[error("preprocess: every value of `mean` must be finite and every value of `std` finite and above zero")]
     Value,
+    /// A square that all but vanishes, or that dwarfs the face.
+    #[error("alignment.margin is {0}; it must be from -0.4 to 2")]
+    Margin(String),
+    /// A place far outside the crop, as those of a template in pixels are.
+    #[error("alignment.template holds {0}; its values are in units of the crop's sides and must be from -1 to 2")]
+    TemplatePlace(String),
+    /// Points that determine no similarity.
+    #[error("alignment.template has all points in one place; they must lie where a face has them")]
+    TemplatePoints,
+    /// A setting of the detector out of its range.
+    #[error("detector.{key} is {value}; it must be {wanted}")]
+    Detector {
+        /// Name of the setting.
+        key: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        wanted: &'static str,
+    },
 }
 
 impl Preprocess {
@@ -171,29 +196,6 @@ impl Preprocess {
 fn luma(pixel: &[u8]) -> u8 {
     let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
     ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
-}
-
-/// How a face is cut out of its photograph. It belongs to the weights: a network wants faces placed as in its training.
-/// `face` does the cutting.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Alignment {
-    /// The similarity that brings the five landmarks closest to a template (least squares), bilinear, black outside the
-    /// image, averaging where it shrinks twice or more. Without usable landmarks the box is cut as by
-    /// `SquareBox { margin: 0 }`.
-    FivePoint {
-        /// Target positions of left eye, right eye, nose tip, left and right mouth corner in units of the crop's width
-        /// and height: pixel index divided by side.
-        template: [[f32; 2]; 5],
-    },
-    /// The box made square about its middle (the longer side counts), enlarged, cut at whole pixels with black outside
-    /// the image, resized as Pillow's antialiased bilinear does.
-    SquareBox {
-        /// Each edge moves outwards by this share of the side: 0.1 makes the square 1.2 times as wide.
-        margin: f32,
-    },
-    /// The whole image, resized as Pillow's antialiased bilinear does; width and height scale on their own.
-    None,
 }
 
 #[cfg(test)]

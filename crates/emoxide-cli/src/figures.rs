@@ -1,0 +1,34 @@
+//! Figures of an evaluation for people.
+
+use std::io::Write;
+
+use anyhow::Result;
+use emoxide_train::evaluate::{Evaluation, Subject};
+
+/// The figures for people: overall first, then a line a class.
+pub(crate) fn table(sink: &mut dyn Write, evaluation: &Evaluation) -> Result<()> {
+    let Evaluation { subject, n, interval: [low, high], .. } = evaluation;
+    let Subject { model, data, split, protocol, selected_on } = subject;
+    writeln!(sink, "{model} on {data} {split}: {protocol}; epoch chosen on {selected_on}; n = {n}")?;
+    writeln!(
+        sink,
+        "accuracy        {:6.2} %   95 % interval {:.2} to {:.2}",
+        evaluation.accuracy * 100.0,
+        low * 100.0,
+        high * 100.0
+    )?;
+    writeln!(sink, "mean class      {:6.2} %", evaluation.mean_class_accuracy * 100.0)?;
+    writeln!(sink, "macro F1        {:6.4}     weighted F1 {:.4}", evaluation.macro_f1, evaluation.weighted_f1)?;
+    let auc = evaluation.auc.map_or("-".to_owned(), |auc| format!("{auc:.4}"));
+    writeln!(sink, "AUC {auc}   ECE {:.4}   NLL {:.4}", evaluation.ece, evaluation.nll)?;
+    writeln!(sink, "{:<12} {:>9} {:>9} {:>9} {:>8}", "class", "precision", "recall", "F1", "pictures")?;
+    for class in evaluation.classes.iter() {
+        let figures = &evaluation.per_class[&class];
+        writeln!(
+            sink,
+            "{class:<12} {:>9.4} {:>9.4} {:>9.4} {:>8}",
+            figures.precision, figures.recall, figures.f1, figures.support
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! The pipeline, and its worker thread.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use emoxide::face::mtcnn::FaceOrder;
+use emoxide::face::{Detector, DetectorConfig, MtcnnConfig};
+use emoxide::image::{ImageError, Limits, RgbImage, decode};
+use emoxide::labels::{Classes, Expression, LabelError};
+use emoxide::recognizer::{Face, Options, OptionsError, Recognizer, Worker, WorkerError};
+use emoxide::weights::checkpoint;
+use emoxide::zoo::{self, Model};
+
+fn assets() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets")
+}
+
+fn file(name: &str) -> Vec<u8> {
+    fs_err::read(assets().join("photos").join(name)).unwrap()
+}
+
+fn photo(name: &str) -> RgbImage {
+    decode(&file(name), &Limits::default()).unwrap()
+}
+
+fn model() -> Model {
+    zoo::open(zoo::DEFAULT, &Device::flex()).unwrap()
+}
+
+/// A model behind the detector of its card.
+fn recognizer(model: Model) -> Recognizer {
+    let detector = Detector::new(&model.card().detector, &Device::flex()).unwrap();
+    Recognizer::new(detector, model, Options::default()).unwrap()
+}
+
+/// The embedded model on whole pictures: no rounding of the detector reaches the network.
+fn whole_pictures() -> Recognizer {
+    Recognizer::new(Detector::WholeImage, model(), Options::default()).unwrap()
+}
+
+/// The same face with the same answer, but for the rounding of another batch.
+fn assert_same(actual: &[Face], expected: &[Face]) {
+    let ([one], [other]) = (actual, expected) else { panic!("one face each: {actual:?} {expected:?}") };
+    assert_eq!((one.face_id, one.bbox), (other.face_id, other.bbox));
+    for ((name, value), (wanted_name, wanted)) in one.probabilities.0.iter().zip(&other.probabilities.0) {
+        assert!(name == wanted_name && (value - wanted).abs() < 1e-5, "{one:?} {other:?}");
+    }
+}
+
+#[test]
+fn files_are_answered_one_by_one_and_a_bad_one_costs_only_itself() {
+    let recognizer = recognizer(model());
+    let named = |name: &str, bytes: Vec<u8>| (name.to_owned(), bytes);
+    let files = [
+        named("none", file("none.jpg")),
+        named("text", b"no picture, but words".to_vec()),
+        named("portrait", file("astronaut.jpg")),
+        named("empty", Vec::new()),
+    ];
+    let answers = recognizer.recognise_bytes(&files, &Limits::default());
+    assert_eq!(answers.len(), files.len());
+    assert_eq!(answers[1], Err(ImageError::NotAnImage));
+    assert_eq!(answers[3], Err(ImageError::Empty));
+    let (none, portrait) = (answers[0].as_ref().unwrap(), answers[2].as_ref().unwrap());
+    assert_eq!((none.input.as_str(), none.width, none.height, none.faces.len()), ("none", 600, 400, 0));
+    assert_eq!((portrait.input.as_str(), portrait.width, portrait.height), ("portrait", 512, 512));
+    assert_eq!(portrait.faces, recognizer.recognise(&[photo("none.jpg"), photo("astronaut.jpg")])[1]);
+    let [face] = portrait.faces.as_slice() else { panic!("one face: {:?}", portrait.faces) };
+    assert_eq!(face.dominant_emotion, Some(Expression::Happiness));
+    let total: f32 = face.probabilities.0.iter().map(|(_, probability)| probability).sum();
+    assert!((total - 1.0).abs() < 1e-5, "{total}");
+}
+
+#[test]
+fn faces_come_in_the_detector_s_order_and_lie_in_the_picture() {
+    let images = [photo("several.jpg")];
+    for order in [FaceOrder::Largest, FaceOrder::Best] {
+        let config = DetectorConfig::Mtcnn(MtcnnConfig { order, ..MtcnnConfig::default() });
+        let detector = || Detector::new(&config, &Device::flex()).unwrap();
+        let found = detector().detect(&images).remove(0);
+        let faces = Recognizer::new(detector(), model(), Options::default()).unwrap().recognise(&images).remove(0);
+        assert_eq!(faces.len(), 3);
+        assert!(faces.iter().map(|face| face.face_id).eq(0..3));
+        for (face, found) in faces.iter().zip(found) {
+            assert_eq!(face.detection_score, found.map(|found| found.score), "{order:?}");
+            let bbox = face.bbox;
+            assert!(bbox.x >= 0.0 && bbox.y >= 0.0 && bbox.width > 0.0 && bbox.height > 0.0, "{bbox:?}");
+            assert!(bbox.x + bbox.width < 960.01 && bbox.y + bbox.height < 480.01, "{bbox:?}");
+        }
+    }
+}
+
+#[test]
+fn options_that_no_answer_can_meet_are_refused() {
+    let new = |options| Recognizer::new(Detector::WholeImage, model(), options).map(|_| ());
+    for min_confidence in [-0.1, 1.5, f32::NAN] {
+        let refused = new(Options { min_confidence, ..Options::default() }).unwrap_err();
+        assert!(matches!(refused, OptionsError::MinConfidence(_)), "{refused}");
+    }
+    let few = Classes::from_names(["sad", "happy"]).unwrap();
+    assert_eq!(new(Options { min_confidence: 1.0, classes: Some(few) }), Ok(()));
+
+    let (network, mut card) = checkpoint::load(&assets().join("default.safetensors"), &Device::flex()).unwrap();
+    card.classes = Classes::seven();
+    let seven = Model::new(&network, card, Device::flex());
+    let options = Options { classes: Some(Classes::eight()), ..Options::default() };
+    let refused = Recognizer::new(Detector::WholeImage, seven, options).unwrap_err();
+    let reason = LabelError::Absent { missing: Expression::Contempt, known: Classes::seven() };
+    assert_eq!(refused, OptionsError::Classes { wanted: Classes::eight(), reason });
+}
+
+#[test]
+fn a_subset_of_classes_is_answered_in_its_own_order() {
+    let few = Classes::from_names(["sad", "happy"]).unwrap();
+    let detector = Detector::new(&DetectorConfig::WholeImage, &Device::flex()).unwrap();
+    let options = Options { min_confidence: 0.0, classes: Some(few.clone()) };
+    let recognizer = Recognizer::new(detector, model(), options).unwrap();
+    assert_eq!(recognizer.classes(), &few);
+    let face = recognizer.recognise(&[photo("hopper.jpg")]).remove(0).remove(0);
+    let [(Expression::Sadness, sad), (Expression::Happiness, happy)] = face.probabilities.0[..] else {
+        panic!("{:?}", face.probabilities)
+    };
+    assert!((sad + happy - 1.0).abs() < 1e-5);
+    assert_eq!((face.detection_score, face.landmarks), (None, None));
+    assert_eq!((face.bbox.width, face.bbox.height), (512.0, 600.0));
+}
+
+#[test]
+fn callers_that_share_a_worker_get_what_they_would_get_alone() {
+    let names = ["astronaut.jpg", "cat.jpg", "grey.jpg", "hopper.jpg", "none.jpg", "sideways.jpg"];
+    let alone = whole_pictures();
+    let expected: Vec<Vec<Face>> = names.iter().map(|name| alone.recognise(&[photo(name)]).remove(0)).collect();
+    for most in [1, 4] {
+        let worker = Worker::spawn(most, || Ok::<_, Infallible>(whole_pictures())).unwrap();
+        std::thread::scope(|scope| {
+            let (worker, expected) = (&worker, &expected);
+            for (index, name) in names.iter().enumerate() {
+                scope.spawn(move || {
+                    let faces = worker.recognise(vec![photo(name)]).unwrap();
+                    assert_eq!(faces.len(), 1);
+                    assert_same(&faces[0], &expected[index]);
+                });
+            }
+            // More pictures than a batch may hold, and none at all.
+            scope.spawn(move || {
+                let faces = worker.recognise(names.iter().map(|name| photo(name)).collect()).unwrap();
+                faces.iter().zip(expected).for_each(|(faces, expected)| assert_same(faces, expected));
+                assert_eq!(worker.recognise(Vec::new()), Ok(Vec::new()));
+            });
+        });
+    }
+}
+
+#[test]
+fn a_panic_costs_its_caller_an_answer_and_nobody_else() {
+    // A model whose card names too few classes panics over every face, but is never asked about a picture without one.
+    let build = || {
+        let (network, mut card) = checkpoint::load(&assets().join("default.safetensors"), &Device::flex())?;
+        card.classes = Classes::seven();
+        Ok::<_, checkpoint::CheckpointError>(recognizer(Model::new(&network, card, Device::flex())))
+    };
+    let worker = Worker::spawn(8, build).unwrap();
+    std::thread::scope(|scope| {
+        for name in ["astronaut.jpg", "none.jpg", "hopper.jpg", "cat.jpg"] {
+            let worker = &worker;
+            scope.spawn(move || match worker.recognise(vec![photo(name)]) {
+                Ok(faces) => {
+                    let none = faces.len() == 1 && faces[0].is_empty();
+                    assert!(["none.jpg", "cat.jpg"].contains(&name) && none, "{name}: {faces:?}");
+                }
+                Err(WorkerError::Panicked(text)) => {
+                    assert!(["astronaut.jpg", "hopper.jpg"].contains(&name) && text.contains("one a class"), "{text}");
+                }
+                Err(error) => panic!("{name}: {error}"),
+            });
+        }
+    });
+}
+
+#[test]
+fn a_worker_that_cannot_be_built_says_why() {
+    let refused = Worker::spawn(8, || Err("no model")).unwrap_err();
+    assert_eq!(refused, "no model");
+}
