@@ -67,7 +67,7 @@ pub(crate) fn expand(arguments: &[String]) -> Vec<Input> {
                     Err(error) => Some(Input::Bad(error.path().display().to_string(), error.error().to_string())),
                 })),
                 Err(error) => {
-                    inputs.push(Input::Bad(argument.clone(), format!("no such file, and no pattern: {error}")))
+                    inputs.push(Input::Bad(argument.clone(), format!("no such file, and no pattern: {error}")));
                 }
             }
             if inputs.len() == before {

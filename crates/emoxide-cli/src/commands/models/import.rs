@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "A,B,C")]
     classes: String,
     /// Change a setting of the network, its input or how faces are found and cut out for it, such as
-    /// network.widths=[48,96], preprocess.width=112, detector.min_face=40 or alignment.kind=none; repeat for several
+    /// preprocess.width=112 or alignment.kind=none; repeat for several
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
     /// How the file names its tensors
