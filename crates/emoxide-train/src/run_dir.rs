@@ -76,6 +76,14 @@ pub enum RunDirError {
         /// Part of the data, such as `train`.
         part: String,
     },
+    /// The record of the run's starts cannot be read.
+    #[error("{path}: not the record of the run's starts ({reason}); put a file with `[]` in its place to go on")]
+    Environment {
+        /// The file.
+        path: PathBuf,
+        /// The reader's words.
+        reason: String,
+    },
     /// The resolved recipe of the run cannot be read.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
@@ -96,11 +104,10 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the folder for a new run and writes its resolved recipe and environment. A folder whose run has not
-    /// finished an epoch may be used again.
+    /// Makes the folder for a new run and writes its resolved recipe and environment.
     pub fn create(root: &Path, recipe: &Recipe, environment: &Environment) -> Result<Self, RunDirError> {
         let run = Self { root: root.to_owned() };
-        if run.state().is_some() {
+        if run.recipe_path().exists() {
             return Err(RunDirError::Occupied(root.to_owned()));
         }
         fs_err::create_dir_all(root)?;
@@ -112,9 +119,8 @@ impl RunDir {
         Ok(run)
     }
 
-    /// Opens the folder of a run that was interrupted; its recipe must be the same. The environment joins those of the
-    /// earlier starts.
-    pub fn resume(root: &Path, recipe: &Recipe, environment: &Environment) -> Result<Self, RunDirError> {
+    /// Opens the folder of a run that was interrupted; its recipe must be the same.
+    pub fn resume(root: &Path, recipe: &Recipe) -> Result<Self, RunDirError> {
         let run = Self { root: root.to_owned() };
         let path = run.recipe_path();
         if !path.exists() {
@@ -122,7 +128,6 @@ impl RunDir {
         }
         let before = Recipe::from_toml(&fs_err::read_to_string(&path)?, &path)?;
         if before == *recipe {
-            run.add_environment(environment)?;
             return Ok(run);
         }
         let (old, new) = (before.to_toml(), recipe.to_toml());
@@ -153,10 +158,11 @@ impl RunDir {
         self.path("environment.json")
     }
 
-    fn add_environment(&self, environment: &Environment) -> Result<(), RunDirError> {
+    /// Adds the environment of one more start.
+    pub fn add_environment(&self, environment: &Environment) -> Result<(), RunDirError> {
         let path = self.environments_path();
         let mut all: Vec<Environment> = serde_json::from_str(&fs_err::read_to_string(&path)?)
-            .map_err(|error| RunDirError::State { path: path.clone(), reason: error.to_string() })?;
+            .map_err(|error| RunDirError::Environment { path: path.clone(), reason: error.to_string() })?;
         all.push(environment.clone());
         write_whole(&path, to_json(&all).as_bytes())
     }

@@ -58,7 +58,7 @@ pub fn read(path: &Path) -> Result<Table, SettingsError> {
 pub fn set_all(table: &mut Table, texts: &[String]) -> Result<(), SettingsError> {
     let mut all = Table::new();
     for text in texts {
-        lay(&mut all, layer(text)?, |_, _| true);
+        merge(&mut all, layer(text)?);
     }
     merge(table, all);
     Ok(())
@@ -89,19 +89,18 @@ fn read_with_bases(path: &Path, open: &mut Vec<PathBuf>) -> Result<Table, Settin
 /// Lays `over` on `under`: tables merge key by key, anything else replaces. A table whose `kind` changes replaces whole,
 /// since the settings of one kind mean nothing to another.
 fn merge(under: &mut Table, over: Table) {
-    lay(under, over, |old, new| new.get("kind").is_none_or(|kind| old.get("kind").is_none_or(|old| old == kind)));
-}
-
-/// As [`merge`], where `joins` says which tables are merged.
-fn lay(under: &mut Table, over: Table, joins: fn(&Table, &Table) -> bool) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {
-            (Some(Value::Table(old)), Value::Table(new)) if joins(old, &new) => lay(old, new, joins),
+            (Some(Value::Table(old)), Value::Table(new)) if !kind_changes(old, &new) => merge(old, new),
             (_, value) => {
                 under.insert(key, value);
             }
         }
     }
+}
+
+fn kind_changes(old: &Table, new: &Table) -> bool {
+    matches!((old.get("kind"), new.get("kind")), (Some(old), Some(new)) if old != new)
 }
 
 /// One `section.key=value` as a table.
@@ -166,6 +165,10 @@ mod tests {
             set_all(&mut under, &texts).unwrap();
             assert_eq!(under, table("[optimiser]\nkind = \"adamw\"\nweight_decay = 0.1"));
         }
+        let texts = ["shape={kind=\"step\",every=5}", "shape={kind=\"cosine\"}"].map(str::to_owned);
+        let mut under = Table::new();
+        set_all(&mut under, &texts).unwrap();
+        assert_eq!(under, table("[shape]\nkind = \"cosine\""), "the last of two kinds replaces the first whole");
     }
 
     #[test]

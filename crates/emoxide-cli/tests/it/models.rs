@@ -77,8 +77,13 @@ fn a_backbone_comes_without_its_classifier() {
     assert_eq!(card["classes"].as_array().unwrap().len(), 2);
 
     let again = folder.path().join("again.safetensors").display().to_string();
-    import("zip.pth", &again, "happiness,neutral", TINY, &["--drop-head"]);
-    let answer = |model: &str| out(&run(&["predict", &crate::photo("astronaut.jpg"), "--model", model]));
+    let made = import("zip.pth", &again, "happiness,neutral", TINY, &["--drop-head"]);
+    assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    let answer = |model: &str| {
+        let answer = run(&["predict", &crate::photo("astronaut.jpg"), "--model", model]);
+        assert_eq!(answer.status.code(), Some(0), "{}", err(&answer));
+        out(&answer)
+    };
     assert_eq!(answer(&path), answer(&again), "the fresh head is drawn from a fixed seed");
 }
 

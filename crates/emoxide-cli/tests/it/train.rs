@@ -107,6 +107,9 @@ fn a_run_does_not_resume_on_other_data() {
     let output = run(&texts(&quick(&first, &run_dir, &[&set[..], &["--resume"]].concat())));
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("other pictures or labels in train"), "{}", err(&output));
+    let starts = fs_err::read_to_string(run_dir.join("environment.json")).unwrap();
+    let starts: Vec<serde_json::Value> = serde_json::from_str(&starts).unwrap();
+    assert_eq!(starts.len(), 1, "a refused start is none");
 }
 
 #[test]

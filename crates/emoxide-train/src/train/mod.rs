@@ -162,8 +162,9 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     let mut state = State::fresh(job, splits.hashes(), &training)?;
     let environment = Environment::here(job.program.clone(), &job.device_name);
     let run = if job.resume {
-        let run = RunDir::resume(&job.run_dir, recipe, &environment)?;
+        let run = RunDir::resume(&job.run_dir, recipe)?;
         state = state.restore(&run, &training)?;
+        run.add_environment(&environment)?;
         run
     } else {
         RunDir::create(&job.run_dir, recipe, &environment)?
