@@ -9,6 +9,7 @@
 //! intrinsics in `simd` and the inner loops in `micro`, behind checked constructors.
 
 pub mod batch_norm;
+pub mod blocked;
 pub mod conv;
 mod correlate;
 mod extension;

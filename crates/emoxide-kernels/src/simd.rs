@@ -13,6 +13,8 @@ use crate::level::Level;
 pub(crate) trait Simd: Copy {
     /// Floats per vector.
     const LANES: usize;
+    /// Pixels by two vectors of output channels that fit the registers, beside what the loop needs.
+    const PIXELS: usize;
     /// A vector register.
     type Vector: Copy;
 
@@ -24,6 +26,14 @@ pub(crate) trait Simd: Copy {
     unsafe fn store(to: *mut f32, vector: Self::Vector);
     /// `a * b + c`.
     unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// `a + b`.
+    unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a - b`.
+    unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger of `a` and `b`; `b` where one is not a number.
+    unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The smaller of `a` and `b`; `b` where one is not a number.
+    unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
 }
 
 /// A computation with one generic body for all instruction sets.
@@ -44,16 +54,18 @@ pub(crate) struct Shape {
     pub(crate) lanes: usize,
     /// Output channels that are computed together.
     pub(crate) block: usize,
+    /// [`Simd::PIXELS`].
+    pub(crate) pixels: usize,
 }
 
 /// Layout parameters of a level; they agree with [`dispatch`].
 pub(crate) fn shape(level: Level) -> Shape {
     match level {
-        Level::Portable => Shape { lanes: Portable::LANES, block: 4 },
+        Level::Portable => Shape { lanes: Portable::LANES, block: 4, pixels: Portable::PIXELS },
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => Shape { lanes: Avx2::LANES, block: 4 },
+        Level::Avx2 => Shape { lanes: Avx2::LANES, block: 4, pixels: Avx2::PIXELS },
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => Shape { lanes: Avx512::LANES, block: 8 },
+        Level::Avx512 => Shape { lanes: Avx512::LANES, block: 8, pixels: Avx512::PIXELS },
         #[cfg(not(target_arch = "x86_64"))]
         Level::Avx2 | Level::Avx512 => unreachable!("levels are checked for availability before they are used"),
     }
@@ -98,6 +110,7 @@ pub(crate) struct Portable;
 
 impl Simd for Portable {
     const LANES: usize = 4;
+    const PIXELS: usize = 6;
     type Vector = [f32; 4];
 
     #[inline(always)]
@@ -127,11 +140,31 @@ impl Simd for Portable {
         }
         out
     }
+
+    #[inline(always)]
+    unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| if a[lane] < b[lane] { a[lane] } else { b[lane] })
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_level {
-    ($name:ident, $lanes:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident) => {
+    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $($binary:ident = $intrinsic:ident),+) => {
         #[doc = concat!("Vectors of ", stringify!($lanes), " floats.")]
         #[derive(Clone, Copy)]
         pub(crate) struct $name;
@@ -139,6 +172,7 @@ macro_rules! x86_level {
         // SAFETY of the blocks: the trait's contract gives the instruction set and the valid pointers.
         impl Simd for $name {
             const LANES: usize = $lanes;
+            const PIXELS: usize = $pixels;
             type Vector = $vector;
 
             #[inline(always)]
@@ -164,11 +198,23 @@ macro_rules! x86_level {
                 // SAFETY: see above.
                 unsafe { std::arch::x86_64::$mul_add(a, b, c) }
             }
+
+            $(#[inline(always)]
+            unsafe fn $binary(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$intrinsic(a, b) }
+            })+
         }
     };
 }
 
 #[cfg(target_arch = "x86_64")]
-x86_level!(Avx2, 8, std::arch::x86_64::__m256, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps);
+x86_level!(
+    Avx2, 8, 6, std::arch::x86_64::__m256, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
+    add = _mm256_add_ps, sub = _mm256_sub_ps, max = _mm256_max_ps, min = _mm256_min_ps
+);
 #[cfg(target_arch = "x86_64")]
-x86_level!(Avx512, 16, std::arch::x86_64::__m512, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps);
+x86_level!(
+    Avx512, 16, 14, std::arch::x86_64::__m512, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
+    add = _mm512_add_ps, sub = _mm512_sub_ps, max = _mm512_max_ps, min = _mm512_min_ps
+);

@@ -2,8 +2,11 @@
 //! training step's logits, running statistics and gradients.
 
 use crate::support::{Gather, portable_network};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{BlockKind, Classifier, FaceHead, IrConfig, NetworkConfig, ResNetConfig, Stem};
+use emoxide::models::{BlockKind, Classifier, FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig, Stem};
+use emoxide_engine::Engine;
+use emoxide_kernels::Level;
 use emoxide_testing::{Fixture, Values, assert_close, portable};
 
 const REL: f32 = 1e-3;
@@ -26,6 +29,7 @@ fn agrees(topic: &str, case: &str, config: &NetworkConfig, classes: usize, shape
     let map = if map.len() <= 8192 { map } else { portable::samples(&map, 4096) };
     let embedding = network.embed(features);
     let logits = network.classify(embedding.clone());
+    let engine = compiled(&network, shape, expected("logits"));
     let seams = [
         assert_close("features", map, expected("features"), REL, ABS),
         assert_close("embedding", embedding, expected("embedding"), REL, ABS),
@@ -67,10 +71,21 @@ fn agrees(topic: &str, case: &str, config: &NetworkConfig, classes: usize, shape
         gradient = gradient.max(assert_close(name, scaled(&actual), scaled(expected), REL, GRADIENT_ABS));
     }
     println!(
-        "{topic}/{case}: features {:.1e}, embedding {:.1e}, logits {:.1e}, in training: logits {train:.1e}, \
+        "{topic}/{case}: features {:.1e}, embedding {:.1e}, logits {:.1e}, compiled {engine:.1e}, in training: logits {train:.1e}, \
          statistics {statistic:.1e}, gradients {gradient:.1e} of their size",
         seams[0], seams[1], seams[2]
     );
+}
+
+/// Compares the compiled network, with all instructions that this machine has.
+fn compiled(network: &Network, [batch, channels, rows, cols]: [usize; 4], expected: &[f32]) -> f32 {
+    let images = portable::values("images", batch * channels * rows * cols);
+    let compare = |level: Level| {
+        let forward = |device: &Device, image| network.clone().to_device(device).forward(image);
+        let engine = Engine::compile(level, [channels, rows, cols], forward).unwrap_or_else(|error| panic!("{error}"));
+        assert_close(level.name(), engine.run(batch, &images), expected, REL, ABS)
+    };
+    Level::available().into_iter().map(compare).fold(0.0, f32::max)
 }
 
 /// Of a gradient's root mean square. Single precision moves a few activations across the kink of a rectifier, whose share of

@@ -1,0 +1,253 @@
+//! Which memory every value gets, and the steps in their order.
+
+use std::sync::{Mutex, PoisonError};
+
+use burn::tensor::{Device, Tensor};
+use emoxide_kernels::Level;
+use emoxide_kernels::blocked::{
+    Algorithm, Buffer, Combine, Convolution, Layout, Source, from_blocked, from_planar, max_pool, mean,
+};
+
+use crate::capture::record;
+use crate::graph::{Affine, Graph, Node, Operation, Size, Value};
+use crate::CompileError;
+
+/// A network that was compiled for the CPU.
+#[derive(Debug)]
+pub struct Engine {
+    level: Level,
+    input: Size,
+    outputs: usize,
+    steps: Vec<Step>,
+    places: Vec<Place>,
+    /// Where the output lies.
+    output: usize,
+    /// Memory of batches that were answered, for the next ones.
+    memory: Mutex<Vec<Memory>>,
+}
+
+/// Memory that values of the same layout share, one after the other.
+#[derive(Clone, Debug, PartialEq)]
+struct Place {
+    layout: Layout,
+    /// What the halo holds, a value per channel; none: zero.
+    outside: Option<Vec<f32>>,
+}
+
+/// One operation and the places that it works on.
+#[derive(Debug)]
+struct Step {
+    kernel: Kernel,
+    source: usize,
+    carried: Option<usize>,
+    target: usize,
+}
+
+#[derive(Debug)]
+enum Kernel {
+    Convolution(Convolution),
+    Combine(Combine),
+    MaxPool { kernel: usize, stride: usize, padding: usize },
+    Mean,
+}
+
+/// All places for one size of batch.
+#[derive(Debug)]
+struct Memory {
+    batch: usize,
+    buffers: Vec<Buffer>,
+}
+
+/// Sizes of batches whose memory is kept.
+const KEPT: usize = 4;
+
+/// Fewest tiles of 4x4 pixels of a map, and fewest channels, for which Winograd's method was measured faster.
+const WINOGRAD_TILES: usize = 9;
+const WINOGRAD_CHANNELS: usize = 32;
+
+impl Engine {
+    /// Compiles what `forward` does with one image `[1, channels, rows, cols]`; it gets the device that records, to
+    /// which it moves the network, and gives `[1, outputs]`.
+    pub fn compile(
+        level: Level,
+        input: [usize; 3],
+        forward: impl FnOnce(&Device, Tensor<4>) -> Tensor<2>,
+    ) -> Result<Self, CompileError> {
+        let graph = Graph::new(record(input, forward)?, input)?.fused();
+        Ok(Planner::new(level, &graph).plan(graph))
+    }
+
+    /// Answers `batch` images `[batch, channels, rows, cols]`: `[batch, outputs]`.
+    ///
+    /// # Panics
+    /// When the images are not as many as `batch` says, or not of the size that the engine was compiled for.
+    pub fn run(&self, batch: usize, images: &[f32]) -> Vec<f32> {
+        assert_eq!(images.len(), batch * self.input.iter().product::<usize>(), "values of {batch} images");
+        if batch == 0 {
+            return Vec::new();
+        }
+        let mut memory = self.memory(batch);
+        from_planar(images, &self.places[0].layout, &mut memory.buffers[0]);
+        for step in &self.steps {
+            self.step(step, batch, &mut memory.buffers);
+        }
+        let logits = from_blocked(&self.places[self.output].layout, &memory.buffers[self.output]);
+        let mut kept = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push(memory);
+        logits
+    }
+
+    /// Length of an answer.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Instructions that it uses.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Channels, rows and columns of an image.
+    pub fn input(&self) -> [usize; 3] {
+        self.input
+    }
+
+    fn memory(&self, batch: usize) -> Memory {
+        let mut kept = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = kept.iter().position(|memory| memory.batch == batch) {
+            return kept.remove(index);
+        }
+        drop(kept);
+        let buffer = |place: &Place| Buffer::images(&place.layout, batch, place.outside.as_deref());
+        Memory { batch, buffers: self.places.iter().map(buffer).collect() }
+    }
+
+    fn step(&self, step: &Step, batch: usize, buffers: &mut [Buffer]) {
+        let mut target = std::mem::replace(&mut buffers[step.target], Buffer::zeroed(0));
+        let place = |index: usize| (&self.places[index].layout, &*buffers[index]);
+        let source = place(step.source);
+        let carried = step.carried.map(place);
+        let to = (&self.places[step.target].layout, &mut *target);
+        match &step.kernel {
+            Kernel::Convolution(convolution) => convolution.run(batch, source, carried, to),
+            Kernel::Combine(combine) => combine.run(source, carried, to),
+            Kernel::MaxPool { kernel, stride, padding } => max_pool(*kernel, *stride, *padding, source, to),
+            Kernel::Mean => mean(source, to),
+        }
+        buffers[step.target] = target;
+    }
+}
+
+struct Planner {
+    level: Level,
+    /// What every value needs.
+    wanted: Vec<Place>,
+    /// Index of the last node that reads a value.
+    last: Vec<usize>,
+    places: Vec<Place>,
+    /// Places that nothing lives in.
+    free: Vec<usize>,
+    /// Place of every value that lives.
+    home: Vec<Option<usize>>,
+}
+
+impl Planner {
+    fn new(level: Level, graph: &Graph) -> Self {
+        let layout = |value: Value| {
+            let [channels, rows, cols] = graph.sizes[value];
+            if value == graph.input {
+                Layout::planar(channels, [rows, cols], 0)
+            } else {
+                Layout::blocked(level, channels, [rows, cols], 0)
+            }
+        };
+        let mut wanted: Vec<Place> =
+            (0..graph.sizes.len()).map(|value| Place { layout: layout(value), outside: None }).collect();
+        let mut last = vec![0; graph.sizes.len()];
+        for (index, node) in graph.nodes.iter().enumerate() {
+            for value in [Some(node.source), node.carried].into_iter().flatten() {
+                last[value] = index;
+            }
+            if let Operation::Convolution { shape, outside, .. } = &node.operation {
+                let place = &mut wanted[node.source];
+                place.layout.halo = place.layout.halo.max(shape.padding);
+                if shape.padding > 0 {
+                    place.outside.clone_from(outside);
+                }
+            }
+        }
+        last[graph.output] = graph.nodes.len();
+        let home = vec![None; graph.sizes.len()];
+        Self { level, wanted, last, places: Vec::new(), free: Vec::new(), home }
+    }
+
+    fn plan(mut self, graph: Graph) -> Engine {
+        self.settle(graph.input);
+        let mut steps = Vec::new();
+        for (index, node) in graph.nodes.into_iter().enumerate() {
+            let target = self.settle(node.target);
+            let Node { operation, source, carried, .. } = node;
+            let home = |value: Value| self.home[value].expect("values are computed before they are read");
+            let planar = source == graph.input;
+            let size = [graph.sizes[source][1], graph.sizes[source][2]];
+            let kernel = kernel(self.level, operation, planar, size);
+            steps.push(Step { kernel, source: home(source), carried: carried.map(home), target });
+            for value in 0..self.home.len() {
+                // The picture's place stays its own: it alone is planar.
+                if value != graph.input && self.last[value] <= index {
+                    self.free.extend(self.home[value].take());
+                }
+            }
+        }
+        let output = self.home[graph.output].expect("the output is computed");
+        Engine {
+            level: self.level,
+            input: graph.sizes[graph.input],
+            outputs: graph.sizes[graph.output].iter().product(),
+            steps,
+            places: self.places,
+            output,
+            memory: Mutex::default(),
+        }
+    }
+
+    /// Finds a place for a value.
+    fn settle(&mut self, value: Value) -> usize {
+        let wanted = &self.wanted[value];
+        let free = self.free.iter().position(|&place| self.places[place] == *wanted);
+        let place = if let Some(index) = free {
+            self.free.swap_remove(index)
+        } else {
+            self.places.push(wanted.clone());
+            self.places.len() - 1
+        };
+        self.home[value] = Some(place);
+        place
+    }
+}
+
+fn kernel(level: Level, operation: Operation, planar: bool, size: [usize; 2]) -> Kernel {
+    match operation {
+        Operation::Convolution { shape, weight, bias, activation, .. } => {
+            let source = if planar { Source::Planar } else { Source::Blocked };
+            let tiles = size[0].div_ceil(4) * size[1].div_ceil(4);
+            let wide = shape.inputs.min(shape.outputs) >= WINOGRAD_CHANNELS && tiles >= WINOGRAD_TILES;
+            let algorithm = if wide && Convolution::suits_winograd(&shape, source) {
+                Algorithm::Winograd
+            } else {
+                Algorithm::Direct
+            };
+            let convolution = Convolution::new(level, shape, source, algorithm, &weight, &bias, &activation);
+            Kernel::Convolution(convolution)
+        }
+        Operation::Combine { affine, activation } => {
+            let (scale, shift) = affine.map_or((None, None), |Affine { scale, shift }| (Some(scale), Some(shift)));
+            Kernel::Combine(Combine { scale, shift, activation })
+        }
+        Operation::MaxPool { kernel, stride, padding } => Kernel::MaxPool { kernel, stride, padding },
+        Operation::Mean => Kernel::Mean,
+    }
+}

@@ -1,0 +1,375 @@
+//! Winograd's F(4x4, 3x3): tiles of 6x6 input pixels are transformed, multiplied place by place, and transformed back
+//! to 4x4 output pixels: 36 multiplications where the direct sum needs 144.
+//!
+//! Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308, section 4.3.
+
+use std::{cell::RefCell, ops::Range};
+
+use rayon::prelude::*;
+
+use super::{
+    convolution::{Run, Shape, groups},
+    layout::{Buffer, Layout},
+    tile::{Carried, Finish, Finisher, Part, Target, tiling},
+};
+use crate::{
+    level::Level,
+    simd::{Kernel, Simd, dispatch},
+};
+
+/// Output pixels of a tile along each axis.
+const OUT: usize = 4;
+/// Input pixels of a tile along each axis.
+const IN: usize = 6;
+/// Places of a transformed tile.
+const PLACES: usize = IN * IN;
+
+/// Bytes of transformed input that a thread works on at a time.
+const CHUNK: usize = 512 * 1024;
+
+/// Transformed weights, for each group of output blocks `[places][inputs][blocks of the group · lanes]`.
+#[derive(Debug)]
+pub(super) struct Winograd {
+    weights: Buffer,
+    /// For the products alone: they start at zero.
+    zeros: Buffer,
+}
+
+thread_local! {
+    /// Transformed input and products of this thread.
+    static SCRATCH: RefCell<[Buffer; 2]> = RefCell::new([Buffer::zeroed(0), Buffer::zeroed(0)]);
+}
+
+impl Winograd {
+    pub(super) fn new(lanes: usize, shape: &Shape, weight: &[f32]) -> Self {
+        let inputs = shape.inputs.next_multiple_of(lanes);
+        let blocks = shape.outputs.div_ceil(lanes);
+        let mut weights = Buffer::zeroed(PLACES * inputs * blocks * lanes);
+        for group in groups(blocks) {
+            let width = group.len() * lanes;
+            let start = group.start * lanes * PLACES * inputs;
+            let packed = &mut weights[start..start + width * PLACES * inputs];
+            for k in 0..width.min(shape.outputs - group.start * lanes) {
+                for input in 0..shape.inputs {
+                    let at = ((group.start * lanes + k) * shape.inputs + input) * 9;
+                    let places = transform_weight(&weight[at..at + 9]);
+                    for (place, value) in places.into_iter().enumerate() {
+                        packed[(place * inputs + input) * width + k] = value;
+                    }
+                }
+            }
+        }
+        Self { weights, zeros: Buffer::zeroed(2 * lanes) }
+    }
+
+    pub(super) fn run(&self, run: &Run<'_>) {
+        let (source, target) = (run.source_layout, run.target_layout);
+        let threads = rayon::current_num_threads();
+        let [tile_rows, tile_cols] = [target.rows.div_ceil(OUT), target.cols.div_ceil(OUT)];
+        let tiles = run.batch * tile_rows * tile_cols;
+        let per_tile = PLACES * source.blocks() * source.lanes * size_of::<f32>();
+        // Chunks of nearly equal size, as many as there are threads at least, unless they become smaller than the
+        // registers: then the threads share the output channels and transform the same input.
+        let chunk = (CHUNK / per_tile).clamp(14, 112).min(tiles);
+        let mut chunks = tiles.div_ceil(chunk);
+        if chunks % threads != 0 && tiles >= 14 * threads {
+            chunks = chunks.next_multiple_of(threads);
+        }
+        let chunk = tiles.div_ceil(chunks);
+        let chunks = tiles.div_ceil(chunk);
+        let groups = groups(target.blocks());
+        let shares = if chunks < threads { threads.div_ceil(chunks).min(groups.len()) } else { 1 };
+        let share = groups.len().div_ceil(shares);
+        let shares = groups.len().div_ceil(share);
+        (0..chunks * shares).into_par_iter().for_each(|job| {
+            let (first, groups) = (job / shares * chunk, &groups[job % shares * share..]);
+            let grid = Grid { tile_rows, tile_cols, tiles: first..tiles.min(first + chunk) };
+            self.chunk(run, &grid, &groups[..share.min(groups.len())]);
+        });
+    }
+
+    fn chunk(&self, run: &Run<'_>, grid: &Grid, groups: &[Range<usize>]) {
+        let level = run.convolution.level();
+        let (source, target) = (run.source_layout, run.target_layout);
+        let (lanes, tiles) = (target.lanes, grid.tiles.len());
+        let inputs = source.blocks() * lanes;
+        SCRATCH.with_borrow_mut(|[transformed, products]| {
+            for (buffer, len) in
+                [(&mut *transformed, PLACES * inputs * tiles), (&mut *products, PLACES * 2 * lanes * tiles)]
+            {
+                if buffer.len() < len {
+                    *buffer = Buffer::zeroed(len);
+                }
+            }
+            TransformInput { grid, layout: source, source: run.source, transformed }.run(level);
+            let taps: Vec<usize> = (0..source.blocks()).map(|block| block * tiles * lanes).collect();
+            let tile = tiling(level, 1, tiles);
+            for group in groups {
+                let width = group.len() * lanes;
+                let weights = &self.weights[group.start * lanes * PLACES * inputs..];
+                for place in 0..PLACES {
+                    Part {
+                        source: &transformed[place * inputs * tiles..(place + 1) * inputs * tiles],
+                        source_row: 0,
+                        taps: &taps,
+                        inner: lanes,
+                        source_col: lanes,
+                        weights: &weights[place * inputs * width..(place + 1) * inputs * width],
+                        bias: &self.zeros,
+                        finish: Finish::Linear,
+                        carried: None,
+                        target: Target::new(&mut products[place * width * tiles..(place + 1) * width * tiles]),
+                        target_block: tiles * lanes,
+                        target_row: 0,
+                        target_col: lanes,
+                        rows: 0..1,
+                        cols: tiles,
+                        blocks: group.len(),
+                        tile,
+                    }
+                    .run(level);
+                }
+                TransformOutput { run, grid, group: group.clone(), products }.run(level);
+            }
+        });
+    }
+}
+
+/// Some of the tiles of a batch, counted through images, rows and columns.
+struct Grid {
+    tile_rows: usize,
+    tile_cols: usize,
+    tiles: Range<usize>,
+}
+
+impl Grid {
+    /// Image, first output row and first output column of every tile.
+    fn places(&self) -> impl Iterator<Item = [usize; 3]> {
+        let per_image = self.tile_rows * self.tile_cols;
+        self.tiles.clone().map(move |tile| {
+            let (image, tile) = (tile / per_image, tile % per_image);
+            [image, tile / self.tile_cols * OUT, tile % self.tile_cols * OUT]
+        })
+    }
+}
+
+/// `G g Gᵀ`
+fn transform_weight(weight: &[f32]) -> [f32; PLACES] {
+    let column = |g: [f64; 3]| {
+        let even = -(g[0] + g[2]) / 6.0;
+        let outer = g[0] / 24.0 + g[2] / 6.0;
+        [g[0] / 4.0, even - g[1] / 6.0, even + g[1] / 6.0, outer + g[1] / 12.0, outer - g[1] / 12.0, g[2]]
+    };
+    let weight = |row: usize, col: usize| f64::from(weight[row * 3 + col]);
+    let cols: [[f64; IN]; 3] = std::array::from_fn(|col| column(std::array::from_fn(|row| weight(row, col))));
+    let rows: [[f64; IN]; IN] = std::array::from_fn(|row| column(std::array::from_fn(|col| cols[col][row])));
+    std::array::from_fn(|place| rows[place / IN][place % IN] as f32)
+}
+
+/// Tiles to `[places][blocks][tiles][lanes]`: `Bᵀ d B`.
+struct TransformInput<'a> {
+    grid: &'a Grid,
+    layout: &'a Layout,
+    source: &'a [f32],
+    transformed: &'a mut [f32],
+}
+
+impl TransformInput<'_> {
+    fn run(self, level: Level) {
+        let last = self.grid.tiles.end.div_ceil(self.grid.tile_rows * self.grid.tile_cols);
+        assert!(level.is_available() && self.layout.halo > 0);
+        assert!(last * self.layout.image() <= self.source.len());
+        assert!(PLACES * self.layout.blocks() * self.grid.tiles.len() * self.layout.lanes <= self.transformed.len());
+        // SAFETY: the level is available; the tiles lie in the source and their results in `transformed`.
+        unsafe { dispatch(level, self) }
+    }
+}
+
+impl Kernel for TransformInput<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
+        let layout = self.layout;
+        let tiles = self.grid.tiles.len();
+        let (row, lanes) = (layout.row(), S::LANES);
+        let place = layout.blocks() * tiles * lanes;
+        // Tiles begin one pixel before their outputs; past the halo there is nothing.
+        let [rows, cols] = [layout.rows + 1, layout.cols + 1];
+        for (index, [image, tile_row, tile_col]) in self.grid.places().enumerate() {
+            let inside = [IN.min(rows + 1 - tile_row), IN.min(cols + 1 - tile_col)];
+            for block in 0..layout.blocks() {
+                let from = image * layout.image() + layout.offset(block, tile_row as isize - 1, tile_col as isize - 1);
+                // SAFETY: `run` checked the lengths; reads stay inside the halo.
+                unsafe {
+                    let from = self.source.as_ptr().add(from);
+                    let mut columns = [[S::splat(0.0); IN]; IN];
+                    for col in 0..inside[1] {
+                        let mut pixels = [S::splat(0.0); IN];
+                        if inside[0] == IN {
+                            for r in 0..IN {
+                                pixels[r] = S::load(from.add(r * row + col * lanes));
+                            }
+                        } else {
+                            for r in 0..inside[0] {
+                                pixels[r] = S::load(from.add(r * row + col * lanes));
+                            }
+                        }
+                        columns[col] = input_line::<S>(pixels);
+                    }
+                    let to = self.transformed.as_mut_ptr().add((block * tiles + index) * lanes);
+                    for r in 0..IN {
+                        let mut line = [S::splat(0.0); IN];
+                        for c in 0..IN {
+                            line[c] = columns[c][r];
+                        }
+                        let line = input_line::<S>(line);
+                        for c in 0..IN {
+                            S::store(to.add((r * IN + c) * place), line[c]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `Bᵀ d` for one line.
+///
+/// # Safety
+/// The processor has the instruction set.
+#[inline(always)]
+unsafe fn input_line<S: Simd>(d: [S::Vector; IN]) -> [S::Vector; IN] {
+    // SAFETY: by the caller.
+    unsafe {
+        let minus_four = S::splat(-4.0);
+        let minus_five = S::splat(-5.0);
+        let four = S::splat(4.0);
+        let two = S::splat(2.0);
+        let minus_two = S::splat(-2.0);
+        let even = S::mul_add(minus_four, d[2], d[4]);
+        let odd = S::mul_add(minus_four, d[1], d[3]);
+        let difference = S::sub(d[4], d[2]);
+        let slope = S::sub(d[3], d[1]);
+        [
+            S::mul_add(four, d[0], S::mul_add(minus_five, d[2], d[4])),
+            S::add(even, odd),
+            S::sub(even, odd),
+            S::mul_add(two, slope, difference),
+            S::mul_add(minus_two, slope, difference),
+            S::mul_add(four, d[1], S::mul_add(minus_five, d[3], d[5])),
+        ]
+    }
+}
+
+/// `[places][blocks][tiles][lanes]` to pixels: `Aᵀ m A`, bias, carried input, activation.
+struct TransformOutput<'a> {
+    run: &'a Run<'a>,
+    grid: &'a Grid,
+    group: Range<usize>,
+    products: &'a [f32],
+}
+
+impl TransformOutput<'_> {
+    fn run(self, level: Level) {
+        assert!(level.is_available());
+        assert!(PLACES * self.group.len() * self.grid.tiles.len() * self.run.target_layout.lanes <= self.products.len());
+        // SAFETY: the level is available; the products are complete, and every tile checks its target.
+        unsafe { dispatch(level, self) }
+    }
+
+    /// One tile of one block.
+    ///
+    /// # Safety
+    /// As for [`Kernel::run`].
+    #[inline(always)]
+    unsafe fn tile<S: Simd>(
+        &self,
+        products: *const f32,
+        place: usize,
+        bias: S::Vector,
+        finish: &Finisher<S>,
+        carried: Option<Carried<'_>>,
+        target: Target<'_>,
+        [rows, cols]: [usize; 2],
+    ) {
+        let row = self.run.target_layout.row();
+        // SAFETY: the caller gives pixels that exist; `reach` is checked here.
+        unsafe {
+            let mut columns = [[S::splat(0.0); OUT]; IN];
+            for c in 0..IN {
+                let mut line = [S::splat(0.0); IN];
+                for r in 0..IN {
+                    line[r] = S::load(products.add((r * IN + c) * place));
+                }
+                columns[c] = output_line::<S>(line);
+            }
+            let to = target.writable((rows - 1) * row + cols * S::LANES);
+            for r in 0..rows {
+                let mut line = [S::splat(0.0); IN];
+                for c in 0..IN {
+                    line[c] = columns[c][r];
+                }
+                let line = output_line::<S>(line);
+                for c in 0..cols {
+                    let mut sum = S::add(line[c], bias);
+                    if let Some(carried) = carried {
+                        sum = S::add(sum, S::load(carried.values[r * carried.row + c * S::LANES..].as_ptr()));
+                    }
+                    S::store(to.add(r * row + c * S::LANES), finish.apply(sum));
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for TransformOutput<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
+        let tiles = self.grid.tiles.len();
+        let layout = self.run.target_layout;
+        let (bias, finish) = self.run.convolution.finish(self.group.start);
+        for (k, block) in self.group.clone().enumerate() {
+            // SAFETY: bias and slopes reach to the last block; `run` checked the products.
+            unsafe {
+                let finish = Finisher::<S>::new(finish, k);
+                let bias = S::load(bias[k * S::LANES..].as_ptr());
+                for (index, [image, row, col]) in self.grid.places().enumerate() {
+                    let products = self.products.as_ptr().add((k * tiles + index) * S::LANES);
+                    let carried = self.run.carried(image, block).map(|carried| Carried {
+                        values: &carried.values[row * carried.row + col * S::LANES..],
+                        ..carried
+                    });
+                    let target = self.run.target(image, block).part(row * layout.row() + col * S::LANES);
+                    let size = [OUT.min(layout.rows - row), OUT.min(layout.cols - col)];
+                    let place = self.group.len() * tiles * S::LANES;
+                    if size == [OUT, OUT] {
+                        self.tile::<S>(products, place, bias, &finish, carried, target, [OUT, OUT]);
+                    } else {
+                        self.tile::<S>(products, place, bias, &finish, carried, target, size);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `Aᵀ m` for one line.
+///
+/// # Safety
+/// The processor has the instruction set.
+#[inline(always)]
+unsafe fn output_line<S: Simd>(m: [S::Vector; IN]) -> [S::Vector; OUT] {
+    // SAFETY: by the caller.
+    unsafe {
+        let (two, four, eight) = (S::splat(2.0), S::splat(4.0), S::splat(8.0));
+        let near = S::add(m[1], m[2]);
+        let near_slope = S::sub(m[1], m[2]);
+        let far = S::add(m[3], m[4]);
+        let far_slope = S::sub(m[3], m[4]);
+        [
+            S::add(m[0], S::add(near, far)),
+            S::mul_add(two, far_slope, near_slope),
+            S::mul_add(four, far, near),
+            S::mul_add(eight, far_slope, S::add(near_slope, m[5])),
+        ]
+    }
+}
