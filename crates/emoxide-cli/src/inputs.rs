@@ -54,7 +54,7 @@ pub(crate) fn expand(arguments: &[String]) -> Vec<Input> {
         if argument == "-" {
             inputs.push(Input::Standard);
         } else if path.is_dir() {
-            walk(path, &mut inputs);
+            walk(path, &mut Vec::new(), &mut inputs);
             if inputs.len() == before {
                 inputs.push(Input::Bad(argument.clone(), "the folder holds no pictures".to_owned()));
             }
@@ -90,24 +90,32 @@ fn has_ending(path: &Path, endings: &[&str]) -> bool {
     path.extension().is_some_and(|found| endings.contains(&found.to_string_lossy().to_lowercase().as_str()))
 }
 
-/// All pictures below a folder, by name. Folders that are links are left out: they may lead back here.
-fn walk(folder: &Path, inputs: &mut Vec<Input>) {
-    let entries = fs_err::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let mut entries = match entries {
-        Ok(entries) => entries,
+/// All pictures below a folder, by name. Links are followed, but not back into a folder that is `open` already.
+fn walk(folder: &Path, open: &mut Vec<PathBuf>, inputs: &mut Vec<Input>) {
+    let (place, paths) = match list(folder) {
+        Ok(found) => found,
         Err(error) => return inputs.push(Input::Bad(folder.display().to_string(), error.to_string())),
     };
-    entries.sort_by_key(fs_err::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
+    if open.contains(&place) {
+        return;
+    }
+    open.push(place);
+    for path in paths {
         if path.is_dir() {
-            if !path.is_symlink() {
-                walk(&path, inputs);
-            }
+            walk(&path, open, inputs);
         } else if has_ending(&path, &PICTURES) || has_ending(&path, &VIDEOS) {
             inputs.push(file(&path));
         }
     }
+    open.pop();
+}
+
+/// Where a folder really lies, and what stands in it, by name.
+fn list(folder: &Path) -> std::io::Result<(PathBuf, Vec<PathBuf>)> {
+    let entries = fs_err::read_dir(folder)?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok((fs_err::canonicalize(folder)?, paths))
 }
 
 #[cfg(test)]
@@ -133,10 +141,16 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_to_the_folder_itself_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        fs_err::write(folder.path().join("a.jpg"), "x").unwrap();
-        std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
-        assert_eq!(expand(&[folder.path().display().to_string()]).len(), 1);
+    fn linked_folders_are_read_and_circles_end() {
+        let link = |to: &Path, at: PathBuf| std::os::unix::fs::symlink(to, at).unwrap();
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (folder, elsewhere) = (folder.path(), elsewhere.path());
+        fs_err::write(folder.join("a.jpg"), "x").unwrap();
+        fs_err::write(elsewhere.join("b.jpg"), "x").unwrap();
+        link(elsewhere, folder.join("album"));
+        link(folder, folder.join("again"));
+        link(folder, elsewhere.join("back"));
+        let files = ["a.jpg", "album/b.jpg"].map(|name| Input::File(folder.join(name)));
+        assert_eq!(expand(&[folder.display().to_string()]), files);
     }
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use emoxide::labels::{Classes, Expression};
-use emoxide::models::{ConfigError, NetworkConfig};
+use emoxide::models::NetworkConfig;
 use emoxide::preprocess::{Alignment, DetectorConfig, Preprocess, PreprocessError};
+use emoxide::weights::checkpoint::{Card, CardError, Licence, Provenance};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
@@ -176,12 +177,12 @@ pub enum RecipeError {
     /// A setting of the pictures' random changes.
     #[error("recipe: {0}")]
     Augment(#[from] AugmentError),
-    /// A setting of the network's input.
+    /// A setting of the network's input, the alignment or the detector.
     #[error("recipe: data.{0}")]
     Preprocess(#[from] PreprocessError),
-    /// A setting of the network.
+    /// A setting of the network, or parts of the model that do not fit together.
     #[error("recipe: {0}")]
-    Network(#[from] ConfigError),
+    Card(#[from] CardError),
 }
 
 impl Recipe {
@@ -209,8 +210,26 @@ impl Recipe {
         toml::from_str(text).map_err(|error| RecipeError::Content { path: path.to_owned(), message: error.to_string() })
     }
 
+    /// The card of the model that this trains, before anything is known of its weights.
+    pub(crate) fn card(&self) -> Card {
+        let Self { data, network, run, .. } = self;
+        Card {
+            name: run.name.clone(),
+            network: network.clone(),
+            classes: data.classes.clone(),
+            preprocess: data.preprocess.clone(),
+            alignment: data.alignment.clone(),
+            detector: data.detector.clone(),
+            mirror: run.mirror,
+            temperature: 1.0,
+            provenance: Provenance::default(),
+            results: Vec::new(),
+            licence: Licence { weights: run.licence.clone(), data: run.data_licence.clone() },
+        }
+    }
+
     fn validate(&self) -> Result<(), RecipeError> {
-        let Self { data, network, augment, optimiser, schedule, run, .. } = self;
+        let Self { data, augment, optimiser, schedule, run, .. } = self;
         check(schedule.epochs > 0, "schedule.epochs", schedule.epochs, "at least one epoch is needed")?;
         check(run.batch_size >= 2, "run.batch_size", run.batch_size, "batch normalisation needs at least 2")?;
         check(run.accumulate > 0, "run.accumulate", run.accumulate, "1 means no accumulation")?;
@@ -222,17 +241,15 @@ impl Recipe {
         check(chosen, "data.hold_out", share, "name `data.select`, a share above 0, or run.select_on = \"last\"")?;
         let tested = !data.test.is_empty() || run.select_on != SelectOn::Test;
         check(tested, "run.select_on", "test", "`data.test` names no split")?;
-        let channels = data.preprocess.channels.count();
-        let agree = channels == network.channels();
-        check(agree, "data.preprocess.channels", channels, "the network takes another number of channels")?;
         optimiser.check()?;
         schedule.shape.check()?;
         data.sampler.check()?;
         augment.check()?;
-        data.preprocess.validate()?;
-        data.alignment.validate()?;
-        data.detector.validate()?;
-        Ok(network.validate()?)
+        match self.card().validate() {
+            // It begins with its key, which stands in the section `data` here.
+            Err(CardError::Preprocess(error)) => Err(error.into()),
+            result => Ok(result?),
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! A seed fixes all weights. Alone in its file: other tests of the same process would draw from the same generator.
 
+#[path = "it/tiny.rs"]
+mod tiny;
+
 use burn::tensor::Device;
 use burn_store::{ModuleSnapshot, bridge};
-use emoxide::models::{FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig, Stem};
+use emoxide::models::{FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig};
 use emoxide::weights::{Head, import};
 use emoxide_testing::fixture_path;
 
@@ -41,18 +44,10 @@ fn equal_seeds_draw_equal_weights() {
 /// The classifier that a dropped head leaves fresh is drawn by the import, not at its first use.
 fn the_fresh_head_of_a_backbone_is_drawn_at_import() {
     let device = Device::flex();
-    let config = NetworkConfig::Resnet(ResNetConfig {
-        input_channels: 1,
-        stem: Stem::Compact,
-        stem_width: 4,
-        widths: vec![4, 6],
-        blocks: vec![1, 1],
-        ..ResNetConfig::resnet18()
-    });
     let file = fixture_path("pth/backbone.pth");
     let draw = |seed| {
         device.seed(seed);
-        let network = import(&file, &config, 5, Some("backbone"), Head::Drop, &device).expect("imports");
+        let network = import(&file, &tiny::resnet(), 5, Some("backbone"), Head::Drop, &device).expect("imports");
         device.seed(1);
         checksum(&network)
     };

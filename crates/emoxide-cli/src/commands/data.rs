@@ -22,6 +22,8 @@ enum Action {
     /// Data sets that can be read, and how each lies on disk
     List,
     /// Count pictures per class and split, against the published numbers where there are any
+    ///
+    /// The exit code is 3 where a split that is there, or a picture of it, cannot be read.
     Check {
         /// Data set
         #[arg(value_name = "NAME=DIR")]

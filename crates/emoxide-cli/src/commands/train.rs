@@ -1,7 +1,7 @@
 //! `emoxide train`: a recipe becomes a run directory with checkpoints.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     /// Folder of the run; by default runs/ and the recipe's name
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Continue the run in the folder where it was interrupted
+    /// Continue the run in the folder where it was interrupted; where there is none yet, begin it
     #[arg(long)]
     resume: bool,
     /// Device: cpu, or a GPU backend of this build such as vulkan or cuda:0
@@ -96,6 +96,10 @@ struct Display {
 }
 
 impl Observer for Display {
+    fn nothing_to_resume(&mut self, run_dir: &Path) {
+        output::say(&format!("{} holds no run to resume: a new one begins", run_dir.display()));
+    }
+
     fn started(&mut self, train: usize, select: usize, parameters: usize) {
         output::say(&format!("{train} pictures to train on, {select} to choose by, {parameters} parameters"));
     }

@@ -83,6 +83,14 @@ fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
     let changed = run(&texts(&quick(&data, &killed, &["--resume", "--set", "optimiser.rate=0.01"])));
     assert_eq!(changed.status.code(), Some(1));
     assert!(err(&changed).contains("another recipe"), "{}", err(&changed));
+
+    let other = fs_err::File::create(killed.join("run.lock")).unwrap();
+    other.lock().unwrap();
+    for more in [&set[..], &resume[..]] {
+        let busy = run(&texts(&quick(&data, &killed, more)));
+        assert_eq!(busy.status.code(), Some(1));
+        assert!(err(&busy).contains("a run goes on in this folder"), "{}", err(&busy));
+    }
 }
 
 #[test]
@@ -96,15 +104,16 @@ fn a_run_does_not_resume_on_other_data() {
         data
     };
     let (first, run_dir) = (draw("first", "1"), folder.path().join("run"));
-    let set = ["--set", "schedule.epochs=1"];
-    let output = run(&texts(&quick(&first, &run_dir, &set)));
+    let command = quick(&first, &run_dir, &["--set", "schedule.epochs=1", "--resume"]);
+    let output = run(&texts(&command));
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(err(&output).contains("run holds no run to resume: a new one begins"), "{}", err(&output));
     let figures = out(&output);
     assert!(figures.contains("7 classes") && figures.contains("epoch chosen on folder valid"), "{figures}");
 
     let mut fewer = fs_err::read_dir(first.join("train/happiness")).unwrap();
     fs_err::remove_file(fewer.next().unwrap().unwrap().path()).unwrap();
-    let output = run(&texts(&quick(&first, &run_dir, &[&set[..], &["--resume"]].concat())));
+    let output = run(&texts(&command));
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("other pictures or labels in train"), "{}", err(&output));
     let starts = fs_err::read_to_string(run_dir.join("environment.json")).unwrap();
@@ -125,6 +134,42 @@ fn splits_that_share_pictures_are_refused() {
         assert!(err(&output).contains("figures would be too good"), "{}", err(&output));
     }
     assert!(!run_dir.exists(), "a refused run leaves nothing behind");
+}
+
+#[test]
+fn fer2013_and_fer_plus_share_their_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let [fer2013, ferplus] = ["fer2013", "ferplus"].map(|layout| {
+        let out = folder.path().join(layout).display().to_string();
+        let drawn = run(&["data", "synth", "--layout", layout, "--out", &out, "--per-class", "4"]);
+        assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));
+        format!("{layout}={out}")
+    });
+    let recipe = root().join("recipes/default.toml").display().to_string();
+    let run_dir = folder.path().join("run").display().to_string();
+    let mut arguments = vec!["train", &recipe, "--run-dir", &run_dir, "--data", &fer2013, "--data", &ferplus];
+    arguments.extend(["--set", "data.test=[{set='fer2013',split='test'}]", "--set", "data.drop=['contempt']"]);
+    let seven = "data.classes=['anger','disgust','fear','happiness','sadness','surprise','neutral']";
+    arguments.extend(["--set", seven]);
+    let output = run(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let said = "ferplus valid and fer2013 test are both labels for the PublicTest pictures";
+    assert!(err(&output).contains(said), "{}", err(&output));
+}
+
+#[test]
+fn a_check_that_could_not_read_everything_says_so_in_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("faces.csv");
+    fs_err::write(&table, "path,label,split\na.png,sad,train\nb.png,happy,test\n").unwrap();
+    let data = format!("manifest={}", table.display());
+    let code = || run(&["data", "check", &data]).status.code();
+    let draw = |name: &str| image::GrayImage::new(48, 48).save(folder.path().join(name)).unwrap();
+    assert_eq!(code(), Some(1), "nothing can be read");
+    draw("a.png");
+    assert_eq!(code(), Some(3), "one split of two can be read");
+    draw("b.png");
+    assert_eq!(code(), Some(0));
 }
 
 #[test]
@@ -168,6 +213,11 @@ fn recipes_and_data_that_cannot_work_are_refused() {
         Case { arguments: vec!["train", &default, "--set", "run.seed"], said: "section.key=value" },
         Case { arguments: vec!["train", &default, "--set", "optimiser.clip_norm=0"], said: "clip_norm" },
         Case { arguments: vec!["train", &default, "--set", "optimiser.momentum=0"], said: "nesterov" },
+        Case { arguments: vec!["train", &default, "--set", "network.input_channels=3"], said: "takes 3 channel(s)" },
+        Case {
+            arguments: vec!["train", &default, "--set", "data.detector={kind='mtcnn',min_face=3}"],
+            said: "data.detector.min_face is 3",
+        },
         Case { arguments: vec!["train", &default, "--data", "moon=x"], said: "moon" },
         Case { arguments: vec!["eval", "--data", &nowhere], said: "nowhere" },
     ];

@@ -33,6 +33,14 @@ pub enum DataError {
         /// What was expected there and what else would do.
         wanted: &'static str,
     },
+    /// The first picture that a list names is not there, so the others will hardly be either.
+    #[error("{path} is not there, the first picture of its list; {hint}", path = path.display())]
+    NoPicture {
+        /// The picture.
+        path: PathBuf,
+        /// Where pictures are looked for.
+        hint: &'static str,
+    },
     /// The data set has no such split.
     #[error("{data} at {path} has no split `{split}`: {hint}", path = path.display())]
     NoSplit {

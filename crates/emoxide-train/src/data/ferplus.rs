@@ -9,7 +9,7 @@ use emoxide::labels::Classes;
 
 use super::table::{Row, Table};
 use super::votes::COLUMNS;
-use super::{DataError, DataSet, Label, LabelRule, Sample, Source, Split, fer2013, folder};
+use super::{DataError, DataSet, Label, LabelRule, Sample, Source, Split, check_first, fer2013, folder};
 
 const NAMES: [&str; COLUMNS] =
     ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"];
@@ -17,8 +17,8 @@ const WANTED: &str =
     "FER+: expected ferplus.csv (with a column `file`), fer2013new.csv, or a folder FER2013Train with label.csv";
 const WANTED_IMAGES: &str = "the pictures of FER+: expected folders FER2013Train, FER2013Valid and FER2013Test, or fer2013.csv; \
                              name their place with ferplus=TABLE@IMAGES";
-const WANTED_FILE: &str =
-    "the first picture that the table names; name the root of the pictures with ferplus=TABLE@IMAGES";
+const WANTED_LIST: &str = "label.csv: expected one in each of FER2013Train, FER2013Valid and FER2013Test";
+const PICTURES: &str = "name the root of the pictures with ferplus=TABLE@IMAGES";
 /// Folder of the export for each part of FER2013.
 const EXPORTS: [(&str, &str); 3] =
     [("Training", "FER2013Train"), ("PublicTest", "FER2013Valid"), ("PrivateTest", "FER2013Test")];
@@ -75,9 +75,7 @@ impl Reader {
                 return Err(table.bad_cell(&row, "file", name, "a path relative to the root of the pictures"));
             }
             let path = root.join(name);
-            if self.samples.is_empty() && !path.is_file() {
-                return Err(DataError::Missing { path, wanted: WANTED_FILE });
-            }
+            check_first(&self.samples, &path, PICTURES)?;
             self.samples.push(Sample { name: name.replace('\\', "/"), source: Source::File(path), label });
         }
         Ok(())
@@ -105,9 +103,7 @@ impl Reader {
                 EXPORTS.iter().find(|(part, _)| part.eq_ignore_ascii_case(usage)).map_or("", |(_, folder)| folder);
             let name = format!("{folder}/{}", row.cell(name));
             let path = place.join(&name);
-            if self.samples.is_empty() && !path.is_file() {
-                return Err(DataError::Missing { path, wanted: WANTED_FILE });
-            }
+            check_first(&self.samples, &path, PICTURES)?;
             self.samples.push(Sample { name, source: Source::File(path), label });
         }
         Ok(())
@@ -143,7 +139,11 @@ impl Reader {
             if fer2013_part(usage, self.split) != Some(true) {
                 continue;
             }
-            let mut table = Table::open_without_header(&root.join(folder).join("label.csv"))?;
+            let list = root.join(folder).join("label.csv");
+            if !list.is_file() {
+                return Err(DataError::Missing { path: root.join(folder), wanted: WANTED_LIST });
+            }
+            let mut table = Table::open_without_header(&list)?;
             let columns = Columns { usage: 0, votes: std::array::from_fn(|index| index + 2) };
             while let Some(row) = table.next_row()? {
                 let Some(label) = self.rule.label(&columns.votes(&table, &row)?) else { continue };
@@ -166,7 +166,7 @@ impl Reader {
 }
 
 /// Unlike FER2013's, the test split of FER+ is `PrivateTest` alone.
-fn fer2013_part(usage: &str, split: Split) -> Option<bool> {
+pub(super) fn fer2013_part(usage: &str, split: Split) -> Option<bool> {
     fer2013::usage_in_split(usage, if split == Split::Test { Split::Private } else { split })
 }
 

@@ -5,11 +5,10 @@ use std::path::Path;
 use emoxide::labels::{Classes, Expression};
 
 use super::table::Table;
-use super::{DataError, DataSet, Label, Sample, Source, Split};
+use super::{DataError, DataSet, Label, Sample, Source, Split, check_first};
 
 const WANTED: &str = "a table: expected a CSV file with columns path, label and, if you like, split";
-const WANTED_FILE: &str =
-    "the first picture that the table names; paths are relative to the table, or to IMAGES in manifest=TABLE@IMAGES";
+const PICTURES: &str = "paths are relative to the table, or to IMAGES in manifest=TABLE@IMAGES";
 
 /// Reads one split. Without a column `split` everything is `train` and `all`.
 pub(super) fn read(path: &Path, images: Option<&Path>, split: Split) -> Result<DataSet, DataError> {
@@ -52,9 +51,7 @@ pub(super) fn read(path: &Path, images: Option<&Path>, split: Split) -> Result<D
     let mut samples = Vec::new();
     for (name, expression, _) in rows.into_iter().filter(|(_, _, wanted)| *wanted) {
         let path = root.join(&name);
-        if samples.is_empty() && !path.is_file() {
-            return Err(DataError::Missing { path, wanted: WANTED_FILE });
-        }
+        check_first(&samples, &path, PICTURES)?;
         let class = classes.index_of(expression).unwrap_or_default();
         samples.push(Sample { name, source: Source::File(path), label: Label::Class(class) });
     }

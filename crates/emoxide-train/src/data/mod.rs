@@ -18,7 +18,7 @@ pub mod synth;
 mod table;
 mod votes;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use emoxide::image::RgbImage;
 use emoxide::labels::{Classes, Expression};
@@ -254,6 +254,14 @@ impl DataSet {
             .collect();
         Self { name: self.name.clone(), split: self.split, classes, samples }
     }
+}
+
+/// Refuses a picture that is not there if it is the first of a list: then the list's root is most likely another.
+fn check_first(samples: &[Sample], path: &Path, hint: &'static str) -> Result<(), DataError> {
+    if samples.is_empty() && !path.is_file() {
+        return Err(DataError::NoPicture { path: path.to_owned(), hint });
+    }
+    Ok(())
 }
 
 /// Index of the largest value, the first of equals; 0 of an empty list.

@@ -7,7 +7,7 @@ use std::path::Path;
 use emoxide::labels::Classes;
 
 use super::table::bad_cell;
-use super::{DataError, DataSet, Label, Sample, Source, Split};
+use super::{DataError, DataSet, Label, Sample, Source, Split, check_first};
 
 /// Codes 1 to 7 in this order.
 const CODES: [&str; 7] = ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"];
@@ -15,7 +15,7 @@ const CODES: [&str; 7] = ["surprise", "fear", "disgust", "happiness", "sadness",
 const LABELS: &str = "EmoLabel/list_patition_label.txt";
 const WANTED: &str = "RAF-DB: expected basic/EmoLabel/list_patition_label.txt and basic/Image/aligned (the package's folder, or \
                       its folder `basic`)";
-const WANTED_IMAGE: &str = "the first picture of the list: unpack Image/aligned.zip into basic/Image/aligned";
+const PICTURES: &str = "unpack Image/aligned.zip into basic/Image/aligned";
 
 /// Reads one split.
 pub(super) fn read(path: &Path, split: Split) -> Result<DataSet, DataError> {
@@ -52,9 +52,7 @@ pub(super) fn read(path: &Path, split: Split) -> Result<DataSet, DataError> {
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).trim_end_matches("_aligned");
         let name = format!("Image/aligned/{stem}_aligned.jpg");
         let path = root.join(&name);
-        if samples.is_empty() && !path.is_file() {
-            return Err(DataError::Missing { path, wanted: WANTED_IMAGE });
-        }
+        check_first(&samples, &path, PICTURES)?;
         samples.push(Sample { name, source: Source::File(path), label: Label::Class(class - 1) });
     }
     let data = DataSet { name: "rafdb".into(), split, classes: Classes::from_names(CODES)?, samples };

@@ -48,6 +48,17 @@ impl Layout {
             Self::RafDb => &[Split::Train, Split::Test],
         }
     }
+
+    /// The parts of FER2013, as its table names them, whose pictures a split holds: FER+ gives the same pictures other
+    /// labels, the rest have none of them.
+    pub(crate) fn fer2013_parts(self, split: Split) -> Vec<&'static str> {
+        let holds: fn(&str, Split) -> Option<bool> = match self {
+            Self::Fer2013 => fer2013::usage_in_split,
+            Self::FerPlus => ferplus::fer2013_part,
+            Self::RafDb | Self::Folder | Self::Manifest => return Vec::new(),
+        };
+        ["Training", "PublicTest", "PrivateTest"].into_iter().filter(|part| holds(part, split) == Some(true)).collect()
+    }
 }
 
 impl fmt::Display for Layout {

@@ -11,14 +11,14 @@ mod measure;
 mod splits;
 mod state;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::Device;
 use emoxide::labels::LabelError;
 use emoxide::models::parameters;
-use emoxide::weights::checkpoint::{Card, CardError, CheckpointError, Licence, Provenance};
+use emoxide::weights::checkpoint::{Card, CardError, CheckpointError, Provenance};
 use emoxide::zoo::{Model, softmax};
 
 use epoch::train_epoch;
@@ -45,7 +45,7 @@ pub struct Job {
     pub sources: Vec<DataSpec>,
     /// Folder of the run.
     pub run_dir: PathBuf,
-    /// Continue an interrupted run.
+    /// Continue the run in that folder; where none has begun, one begins.
     pub resume: bool,
     /// Device without gradients.
     pub device: Device,
@@ -57,6 +57,8 @@ pub struct Job {
 
 /// What a run tells while it goes on.
 pub trait Observer {
+    /// A run was to be continued, and none has begun in its folder: one begins.
+    fn nothing_to_resume(&mut self, run_dir: &Path);
     /// The data is read: pictures to train on and to choose by, trained values of the network.
     fn started(&mut self, train: usize, select: usize, parameters: usize);
     /// An epoch begins with so many batches.
@@ -108,6 +110,18 @@ pub enum TrainError {
         count: usize,
         /// One of them.
         example: String,
+    },
+    /// The same pictures on both sides, each side with labels of its own.
+    #[error(
+        "{first} and {second} are both labels for the {part} pictures of FER2013: figures would be too good; choose splits that do not overlap"
+    )]
+    SamePictures {
+        /// One part of the data.
+        first: String,
+        /// The other.
+        second: String,
+        /// The part of FER2013 that is in both.
+        part: &'static str,
     },
     /// An augmentation that does not fit the pictures.
     #[error(transparent)]
@@ -161,13 +175,17 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     recipe.objective.init(&recipe.data.classes, &splits.train.class_counts(), &training)?;
     let mut state = State::fresh(job, splits.hashes(), &training)?;
     let environment = Environment::here(job.program.clone(), &job.device_name);
-    let run = if job.resume {
-        let run = RunDir::resume(&job.run_dir, recipe)?;
+    let resumed = if job.resume { RunDir::resume(&job.run_dir, recipe)? } else { None };
+    let run = if let Some(run) = resumed {
         state = state.restore(&run, &training)?;
         run.add_environment(&environment)?;
         run
     } else {
-        RunDir::create(&job.run_dir, recipe, &environment)?
+        let run = RunDir::create(&job.run_dir, recipe, &environment)?;
+        if job.resume {
+            observer.nothing_to_resume(&job.run_dir);
+        }
+        run
     };
     let select = splits.select.as_ref().map_or(0, DataSet::len);
     observer.started(splits.train.len(), select, parameters(&state.network));
@@ -247,24 +265,13 @@ fn write_event(events: &mut EventWriter, row: &EpochRow) -> Result<(), TrainErro
 
 fn card(job: &Job, splits: &Splits, epoch: usize) -> Card {
     let recipe = &job.recipe;
-    Card {
-        name: recipe.run.name.clone(),
-        network: recipe.network.clone(),
-        classes: recipe.data.classes.clone(),
-        preprocess: recipe.data.preprocess.clone(),
-        alignment: recipe.data.alignment.clone(),
-        detector: recipe.data.detector.clone(),
-        mirror: recipe.run.mirror,
-        temperature: 1.0,
-        provenance: Provenance {
-            recipe: recipe.to_toml(),
-            data: vec![(recipe.data.train.set.to_string(), splits.train.manifest_hash())],
-            commit: job.program.commit.clone(),
-            selected_on: chosen_by(recipe),
-            epoch,
-            imported_from: None,
-        },
-        results: Vec::new(),
-        licence: Licence { weights: recipe.run.licence.clone(), data: recipe.run.data_licence.clone() },
-    }
+    let provenance = Provenance {
+        recipe: recipe.to_toml(),
+        data: vec![(recipe.data.train.set.to_string(), splits.train.manifest_hash())],
+        commit: job.program.commit.clone(),
+        selected_on: chosen_by(recipe),
+        epoch,
+        imported_from: None,
+    };
+    Card { provenance, ..recipe.card() }
 }

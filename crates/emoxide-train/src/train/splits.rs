@@ -65,15 +65,22 @@ impl Splits {
     }
 }
 
-/// Refuses two parts of one data set that share pictures.
+/// Refuses two parts of the data that share pictures: of one data set by their names, of FER2013 and FER+, which label
+/// the same pictures, by the parts of FER2013 that their splits hold. Copies in other data sets, such as class folders
+/// made from FER2013, are not found.
 fn refuse_overlap(first: (&Part, &DataSet), second: (&Part, &DataSet)) -> Result<(), TrainError> {
+    let title = |part: &Part| format!("{} {}", part.set, part.split);
+    let fer2013_parts = |part: &Part| part.set.fer2013_parts(part.split);
     if first.0.set != second.0.set {
-        return Ok(());
+        let held = fer2013_parts(second.0);
+        return match fer2013_parts(first.0).into_iter().find(|part| held.contains(part)) {
+            Some(part) => Err(TrainError::SamePictures { first: title(first.0), second: title(second.0), part }),
+            None => Ok(()),
+        };
     }
     let names: HashSet<&str> = first.1.samples.iter().map(|sample| sample.name.as_str()).collect();
     let mut shared = second.1.samples.iter().map(|sample| sample.name.as_str()).filter(|name| names.contains(name));
     let Some(example) = shared.next() else { return Ok(()) };
-    let title = |part: &Part| format!("{} {}", part.set, part.split);
     Err(TrainError::Overlap {
         first: title(first.0),
         second: title(second.0),

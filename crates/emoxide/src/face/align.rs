@@ -47,7 +47,7 @@ impl Alignment {
                 }
             }
             Self::SquareBox { margin } => square(*margin),
-            Self::None => resize(&cut(image, bbox.centre(), [bbox.width(), bbox.height()]), width, height, filter),
+            Self::None {} => resize(&cut(image, bbox.centre(), [bbox.width(), bbox.height()]), width, height, filter),
         }
     }
 }

@@ -36,7 +36,7 @@ impl Detector {
             DetectorConfig::Mtcnn(config) => {
                 Self::Mtcnn(Box::new(Mtcnn::load(mtcnn::WEIGHTS, device)?.with_config(config.clone())?))
             }
-            DetectorConfig::WholeImage => Self::WholeImage,
+            DetectorConfig::WholeImage {} => Self::WholeImage,
         })
     }
 

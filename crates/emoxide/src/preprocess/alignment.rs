@@ -28,7 +28,7 @@ pub enum Alignment {
         margin: f32,
     },
     /// The box as the detector gives it, cut and resized as by `SquareBox`; width and height stretch on their own.
-    None,
+    None {},
 }
 
 impl Alignment {
@@ -48,7 +48,7 @@ impl Alignment {
             Self::SquareBox { margin } if !(-0.4..=2.0).contains(margin) => {
                 Err(PreprocessError::Margin(margin.to_string()))
             }
-            Self::SquareBox { .. } | Self::None => Ok(()),
+            Self::SquareBox { .. } | Self::None {} => Ok(()),
         }
     }
 }
@@ -67,7 +67,7 @@ mod tests {
         for places in [in_pixels, [[f32::NAN; 2]; 5]] {
             assert!(matches!(template(places), Err(PreprocessError::TemplatePlace(_))));
         }
-        assert_eq!(Alignment::None.validate(), Ok(()));
+        assert_eq!(Alignment::None {}.validate(), Ok(()));
         for margin in [-0.4, 0.0, 2.0] {
             assert_eq!(Alignment::SquareBox { margin }.validate(), Ok(()));
         }

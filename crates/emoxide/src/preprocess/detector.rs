@@ -9,7 +9,7 @@ pub enum DetectorConfig {
     /// The embedded MTCNN.
     Mtcnn(MtcnnConfig),
     /// No detector: each image is one face, cropped already.
-    WholeImage,
+    WholeImage {},
 }
 
 impl Default for DetectorConfig {
@@ -23,7 +23,7 @@ impl DetectorConfig {
     pub fn validate(&self) -> Result<(), PreprocessError> {
         match self {
             Self::Mtcnn(config) => config.validate(),
-            Self::WholeImage => Ok(()),
+            Self::WholeImage {} => Ok(()),
         }
     }
 }

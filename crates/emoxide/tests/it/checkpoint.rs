@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use crate::tiny;
 use burn::tensor::{Device, Tensor};
 use emoxide::face::{DetectorConfig, MtcnnConfig};
 use emoxide::labels::Classes;
-use emoxide::models::{Classifier, FaceHead, IrConfig, NetworkConfig, ResNetConfig, Stem};
+use emoxide::models::{Classifier, FaceHead, IrConfig, NetworkConfig, ResNetConfig};
 use emoxide::preprocess::{Alignment, Channels, Preprocess};
 use emoxide::weights::checkpoint::{self, Card, CardError, CheckpointError, Licence, Provenance};
 use emoxide::zoo;
@@ -15,14 +16,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 fn card() -> Card {
     Card {
         name: "resnet.tiny".to_owned(),
-        network: NetworkConfig::Resnet(ResNetConfig {
-            input_channels: 1,
-            stem: Stem::Compact,
-            stem_width: 4,
-            widths: vec![4, 6],
-            blocks: vec![1, 1],
-            ..ResNetConfig::resnet18()
-        }),
+        network: tiny::resnet(),
         classes: Classes::from_names(["happy", "sad", "neutral"]).unwrap(),
         preprocess: Preprocess {
             channels: Channels::Grey,

@@ -3,23 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::portable_network;
+use crate::tiny::resnet;
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{Classifier, FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig, Stem};
+use emoxide::models::{Classifier, FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig};
 use emoxide::weights::{Head, WeightsError, import};
 use emoxide_testing::{Values, assert_close, fixture_path, portable};
 
 const CLASSES: usize = 3;
-
-fn resnet() -> NetworkConfig {
-    NetworkConfig::Resnet(ResNetConfig {
-        input_channels: 1,
-        stem: Stem::Compact,
-        stem_width: 4,
-        widths: vec![4, 6],
-        blocks: vec![1, 1],
-        ..ResNetConfig::resnet18()
-    })
-}
 
 fn ir(head: bool) -> NetworkConfig {
     let trunk = IrConfig { stem_width: 4, widths: vec![4, 4, 6], units: vec![2, 1, 2], ..IrConfig::ir50() };

@@ -18,3 +18,4 @@ mod labels;
 mod parity;
 mod recognizer;
 mod support;
+mod tiny;

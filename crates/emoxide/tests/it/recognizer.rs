@@ -113,7 +113,7 @@ fn options_that_no_answer_can_meet_are_refused() {
 #[test]
 fn a_subset_of_classes_is_answered_in_its_own_order() {
     let few = Classes::from_names(["sad", "happy"]).unwrap();
-    let detector = Detector::new(&DetectorConfig::WholeImage, &Device::flex()).unwrap();
+    let detector = Detector::new(&DetectorConfig::WholeImage {}, &Device::flex()).unwrap();
     let options = Options { min_confidence: 0.0, classes: Some(few.clone()) };
     let recognizer = Recognizer::new(detector, model(), options).unwrap();
     assert_eq!(recognizer.classes(), &few);

@@ -176,7 +176,7 @@ fn info(model: &str, as_json: bool) -> Result<Finish> {
     writeln!(sink, "mean, std    {:?}, {:?} (of 0..1)", preprocess.mean, preprocess.std)?;
     let detector = match &card.detector {
         DetectorConfig::Mtcnn(MtcnnConfig { min_face, .. }) => format!("mtcnn, faces of {min_face} pixels and more"),
-        DetectorConfig::WholeImage => "none, every picture is one face".to_owned(),
+        DetectorConfig::WholeImage {} => "none, every picture is one face".to_owned(),
     };
     writeln!(sink, "detector     {detector}")?;
     writeln!(sink, "temperature  {}", card.temperature)?;

@@ -93,14 +93,14 @@ impl Arguments {
     /// The card's detector, but for what was asked for.
     fn detector(&self, of_card: &DetectorConfig) -> Result<DetectorConfig> {
         let mut detector = match (self.detector, of_card) {
-            (Some(DetectorName::None), _) => DetectorConfig::WholeImage,
-            (Some(DetectorName::Mtcnn), DetectorConfig::WholeImage) => DetectorConfig::default(),
+            (Some(DetectorName::None), _) => DetectorConfig::WholeImage {},
+            (Some(DetectorName::Mtcnn), DetectorConfig::WholeImage {}) => DetectorConfig::default(),
             _ => of_card.clone(),
         };
         match (&mut detector, self.min_face) {
             (_, None) => {}
             (DetectorConfig::Mtcnn(config), Some(pixels)) => config.min_face = pixels,
-            (DetectorConfig::WholeImage, Some(pixels)) => {
+            (DetectorConfig::WholeImage {}, Some(pixels)) => {
                 bail!("--min-face {pixels}: every picture is taken for one face; look for faces with --detector mtcnn")
             }
         }

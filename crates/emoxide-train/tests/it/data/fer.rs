@@ -207,6 +207,9 @@ fn ferplus_is_read_in_every_form() {
         assert_eq!(spec.parse::<DataSpec>().unwrap().open(Split::Test, &seven).unwrap().classes, Classes::seven());
     }
 
+    fs_err::remove_file(lists.join("FER2013Valid/label.csv")).unwrap();
+    let error = open(&format!("ferplus={}", lists.display()), Split::Valid).unwrap_err();
+    assert!(matches!(&error, DataError::Missing { path, .. } if path.ends_with("FER2013Valid")), "{error}");
     write(&tables, "fer2013.csv", &fer2013_csv(&rows));
     let error = open(&format!("ferplus={}", tables.display()), Split::Train).unwrap_err().to_string();
     assert!(error.contains("has 5 rows for the 4 of"), "{error}");

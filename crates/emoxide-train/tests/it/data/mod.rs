@@ -149,6 +149,22 @@ fn check_names_what_differs() {
 }
 
 #[test]
+fn a_check_tells_a_split_that_is_not_there_from_one_without_its_pictures() {
+    let root = TempDir::new().unwrap();
+    let path = write(root.path(), "faces.csv", "path,label,split\na.png,sad,train\nb.png,happy,test\n");
+    let spec = DataSpec::new(Layout::Manifest, path);
+    let error = spec.check(&DataOptions::default(), false).unwrap_err();
+    assert!(matches!(error, DataError::NoPicture { .. }) && error.to_string().contains("TABLE@IMAGES"), "{error}");
+    picture(root.path(), "a.png", 9);
+    let report = spec.check(&DataOptions::default(), false).unwrap();
+    assert!(!report.is_sound());
+    assert_eq!((report.splits.len(), report.absent.len(), report.failed.len()), (1, 1, 1), "{report}");
+    assert!(report.to_string().contains("not readable: test: ") && report.failed[0].contains("b.png"), "{report}");
+    picture(root.path(), "b.png", 9);
+    assert!(spec.check(&DataOptions::default(), true).unwrap().is_sound());
+}
+
+#[test]
 fn the_real_votes_have_the_published_counts() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/ferplus.csv");
     if !path.is_file() {

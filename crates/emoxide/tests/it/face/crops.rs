@@ -91,7 +91,7 @@ fn without_a_detection_the_image_is_the_face() {
     for filter in [Filter::PillowBilinear, Filter::OpencvBilinear] {
         let input = Preprocess { filter, ..input(48) };
         let whole = resize(&image, 48, 48, filter);
-        for alignment in [Alignment::arcface(), Alignment::SquareBox { margin: 0.2 }, Alignment::None] {
+        for alignment in [Alignment::arcface(), Alignment::SquareBox { margin: 0.2 }, Alignment::None {}] {
             assert_eq!(alignment.crop(&image, None, &input), whole);
         }
     }
@@ -107,7 +107,7 @@ fn a_box_is_stretched_or_squared_and_resized_by_the_filter_of_the_input() {
     for filter in [Filter::PillowBicubic, Filter::OpencvBilinear] {
         let input = Preprocess { filter, ..input(24) };
         let expected = |cut: &RgbImage| resize(cut, 24, 24, filter);
-        assert_eq!(Alignment::None.crop(&image, Some(&face), &input), expected(&cut(100, 80, 60, 40)));
+        assert_eq!(Alignment::None {}.crop(&image, Some(&face), &input), expected(&cut(100, 80, 60, 40)));
         let square = Alignment::SquareBox { margin: 0.0 };
         assert_eq!(square.crop(&image, Some(&face), &input), expected(&cut(100, 70, 60, 60)));
         // Landmarks in one place: as the square.
@@ -117,11 +117,12 @@ fn a_box_is_stretched_or_squared_and_resized_by_the_filter_of_the_input() {
 
 #[test]
 fn alignments_travel_as_json() {
-    for alignment in [Alignment::arcface(), Alignment::SquareBox { margin: 0.1 }, Alignment::None] {
+    for alignment in [Alignment::arcface(), Alignment::SquareBox { margin: 0.1 }, Alignment::None {}] {
         let json = serde_json::to_string(&alignment).unwrap();
         assert_eq!(serde_json::from_str::<Alignment>(&json).unwrap(), alignment);
     }
-    assert_eq!(serde_json::to_string(&Alignment::None).unwrap(), r#"{"kind":"none"}"#);
+    assert_eq!(serde_json::to_string(&Alignment::None {}).unwrap(), r#"{"kind":"none"}"#);
+    assert!(serde_json::from_str::<Alignment>(r#"{"kind": "none", "margin": 0.1}"#).is_err());
     let json = serde_json::to_value(Alignment::fer2013()).unwrap();
     assert_eq!(json["kind"], "five-point");
     // Symmetric, as ArcFace's nearly is.

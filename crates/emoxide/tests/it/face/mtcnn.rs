@@ -174,8 +174,9 @@ fn settings_out_of_range_are_refused_and_read_from_json() {
     }
     let config: DetectorConfig = serde_json::from_str(r#"{"kind": "mtcnn", "min_face": 40}"#).unwrap();
     assert_eq!(config, DetectorConfig::Mtcnn(MtcnnConfig { min_face: 40, ..MtcnnConfig::default() }));
-    assert_eq!(serde_json::to_string(&DetectorConfig::WholeImage).unwrap(), r#"{"kind":"whole-image"}"#);
+    assert_eq!(serde_json::to_string(&DetectorConfig::WholeImage {}).unwrap(), r#"{"kind":"whole-image"}"#);
     assert!(serde_json::from_str::<DetectorConfig>(r#"{"kind": "mtcnn", "minface": 40}"#).is_err());
+    assert!(serde_json::from_str::<DetectorConfig>(r#"{"kind": "whole-image", "min_face": 40}"#).is_err());
 }
 
 #[test]

@@ -1,12 +1,20 @@
 //! The folder of one run: everything is written beside and renamed, so a kill at any moment loses at most the epoch
 //! under way.
 
+mod error;
+
 use std::collections::BTreeMap;
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::{Recipe, RecipeError};
+pub use error::RunDirError;
+
+use crate::recipe::Recipe;
+
+/// The run's recipe; a folder without it holds no run.
+const RECIPE: &str = "recipe.resolved.toml";
 
 /// One row of `metrics.csv`: an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,94 +53,61 @@ pub struct Progress {
     pub rows: Vec<EpochRow>,
 }
 
-/// Why a run folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RunDirError {
-    /// The file system refused.
-    #[error(transparent)]
-    File(#[from] std::io::Error),
-    /// A finished or interrupted run is there already.
-    #[error("{0} holds a run already; continue it with `--resume`, or name another `--run-dir`")]
-    Occupied(PathBuf),
-    /// Nothing to resume.
-    #[error("{0} holds no run to resume; start one without `--resume`")]
-    Nothing(PathBuf),
-    /// The recipe differs from the one that the run began with.
-    #[error("{path}: the run began with another recipe ({key} differs); resume with the same one, or start a new run")]
-    RecipeChanged {
-        /// The run's resolved recipe.
-        path: PathBuf,
-        /// First line that differs.
-        key: String,
-    },
-    /// The data differ from those that the run began with.
-    #[error(
-        "{path}: the run began with other pictures or labels in {part}; resume with the same data, or start a new run"
-    )]
-    DataChanged {
-        /// The run's folder.
-        path: PathBuf,
-        /// Part of the data, such as `train`.
-        part: String,
-    },
-    /// The record of the run's starts cannot be read.
-    #[error("{path}: not the record of the run's starts ({reason}); put a file with `[]` in its place to go on")]
-    Environment {
-        /// The file.
-        path: PathBuf,
-        /// The reader's words.
-        reason: String,
-    },
-    /// The resolved recipe of the run cannot be read.
-    #[error(transparent)]
-    Recipe(#[from] RecipeError),
-    /// A state file that is not what was written.
-    #[error("{path}: the state cannot be read ({reason}); delete the folder `state` to start the run again")]
-    State {
-        /// The file.
-        path: PathBuf,
-        /// The reader's words.
-        reason: String,
-    },
-}
-
-/// The folder of one run.
-#[derive(Clone, Debug)]
+/// The folder of one run. As long as this lives, no other process, and nothing else in this one, can open it.
+#[derive(Debug)]
 pub struct RunDir {
     root: PathBuf,
+    lock: fs_err::File,
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        // Closing the file would do, as the end of the process does, but some systems take their time with that.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl RunDir {
     /// Makes the folder for a new run and writes its resolved recipe and environment.
     pub fn create(root: &Path, recipe: &Recipe, environment: &Environment) -> Result<Self, RunDirError> {
-        let run = Self { root: root.to_owned() };
-        if run.recipe_path().exists() {
+        fs_err::create_dir_all(root)?;
+        let run = Self::locked(root)?;
+        if run.path(RECIPE).exists() {
             return Err(RunDirError::Occupied(root.to_owned()));
         }
-        fs_err::create_dir_all(root)?;
         for folder in ["last", "best", "events"] {
             fs_err::create_dir_all(root.join(folder))?;
         }
         write_whole(&run.environments_path(), to_json(&[environment]).as_bytes())?;
-        write_whole(&run.recipe_path(), recipe.to_toml().as_bytes())?;
+        write_whole(&run.path(RECIPE), recipe.to_toml().as_bytes())?;
         Ok(run)
     }
 
-    /// Opens the folder of a run that was interrupted; its recipe must be the same.
-    pub fn resume(root: &Path, recipe: &Recipe) -> Result<Self, RunDirError> {
-        let run = Self { root: root.to_owned() };
-        let path = run.recipe_path();
+    /// Opens the folder of a run that was interrupted; its recipe must be the same. `None` where no run has begun.
+    pub fn resume(root: &Path, recipe: &Recipe) -> Result<Option<Self>, RunDirError> {
+        let path = root.join(RECIPE);
         if !path.exists() {
-            return Err(RunDirError::Nothing(root.to_owned()));
+            return Ok(None);
         }
+        let run = Self::locked(root)?;
         let before = Recipe::from_toml(&fs_err::read_to_string(&path)?, &path)?;
         if before == *recipe {
-            return Ok(run);
+            return Ok(Some(run));
         }
         let (old, new) = (before.to_toml(), recipe.to_toml());
         let key = old.lines().zip(new.lines()).find(|(old, new)| old != new).map_or("its length", |(old, _)| old);
         Err(RunDirError::RecipeChanged { path, key: format!("`{key}`") })
+    }
+
+    /// Opens a folder for this run alone. It is the system that holds the lock: a file that a kill left locks nothing.
+    fn locked(root: &Path) -> Result<Self, RunDirError> {
+        let path = root.join("run.lock");
+        let lock = fs_err::OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { root: root.to_owned(), lock }),
+            Err(TryLockError::WouldBlock) => Err(RunDirError::Busy(root.to_owned())),
+            Err(TryLockError::Error(error)) => Err(RunDirError::Lock { path, reason: error.to_string() }),
+        }
     }
 
     /// A file or folder of the run.
@@ -148,10 +123,6 @@ impl RunDir {
     /// The checkpoint of the newest epoch.
     pub fn last(&self) -> PathBuf {
         self.path("last/model.safetensors")
-    }
-
-    fn recipe_path(&self) -> PathBuf {
-        self.path("recipe.resolved.toml")
     }
 
     fn environments_path(&self) -> PathBuf {
@@ -290,4 +261,19 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> 
     beside.push(".partial");
     fs_err::write(&beside, bytes)?;
     Ok(fs_err::rename(&beside, path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_belongs_to_one_run_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::locked(folder.path()).unwrap();
+        assert!(matches!(RunDir::locked(folder.path()), Err(RunDirError::Busy(path)) if path == folder.path()));
+        drop(run);
+        assert!(folder.path().join("run.lock").exists());
+        assert!(RunDir::locked(folder.path()).is_ok());
+    }
 }
