@@ -34,6 +34,8 @@ enum Command {
     Data(commands::data::Arguments),
     /// List, describe and verify models
     Models(commands::models::Arguments),
+    /// Time a model on this machine
+    Bench(commands::bench::Arguments),
 }
 
 /// How a command ended, when it did not fail.
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => commands::eval::run(&arguments),
         Command::Data(arguments) => commands::data::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
     };
     match finish {
         Ok(Finish::Done) => ExitCode::SUCCESS,

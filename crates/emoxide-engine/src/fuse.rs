@@ -22,7 +22,9 @@ impl Graph {
             return false;
         }
         let Node { source, carried, target, .. } = self.nodes[index];
-        for (value, other) in [Some((source, carried)), carried.map(|carried| (carried, Some(source)))].into_iter().flatten() {
+        for (value, other) in
+            [Some((source, carried)), carried.map(|carried| (carried, Some(source)))].into_iter().flatten()
+        {
             // The other operand of a sum has to be scaled too, if there is a scale.
             let plain = matches!(self.nodes[index].operation, Operation::Combine { affine: None, .. });
             if self.readers(value) != 1 || (other.is_some() && !plain) {
@@ -62,9 +64,13 @@ impl Graph {
         let reading: Vec<usize> = (0..self.nodes.len()).filter(|&node| self.nodes[node].source == target).collect();
         // One halo cannot hold two different values.
         let padded = |node: &Node| {
-            node.source == source && matches!(&node.operation, Operation::Convolution { shape, .. } if shape.padding > 0)
+            node.source == source
+                && matches!(&node.operation, Operation::Convolution { shape, .. } if shape.padding > 0)
         };
-        if self.nodes.iter().any(padded) || reading.len() != readers || !reading.iter().all(|&node| fits(&self.nodes[node])) {
+        if self.nodes.iter().any(padded)
+            || reading.len() != readers
+            || !reading.iter().all(|&node| fits(&self.nodes[node]))
+        {
             return false;
         }
         let affine = affine.clone();

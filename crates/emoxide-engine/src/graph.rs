@@ -289,7 +289,8 @@ impl Lowering {
             Known::Map(value) => {
                 let [channels, rows, cols] = self.sizes[value];
                 let flat = dims == [1, channels * rows * cols];
-                let pixel = rows * cols == 1 && dims.iter().product::<usize>() == channels && dims.get(1) == Some(&channels);
+                let pixel =
+                    rows * cols == 1 && dims.iter().product::<usize>() == channels && dims.get(1) == Some(&channels);
                 if !flat && !pixel {
                     let from: Vec<usize> = input.shape.to_vec();
                     return Err(CompileError::unsupported("Reshape", format!("from {from:?} to {dims:?}")));
@@ -307,17 +308,8 @@ impl Lowering {
         Ok(())
     }
 
-    fn convolve(
-        &mut self,
-        out: &TensorIr,
-        shape: Shape,
-        weight: Vec<f32>,
-        bias: Vec<f32>,
-        source: Value,
-        size: Size,
-    ) {
-        let operation =
-            Operation::Convolution { shape, weight, bias, activation: Activation::Linear, outside: None };
+    fn convolve(&mut self, out: &TensorIr, shape: Shape, weight: Vec<f32>, bias: Vec<f32>, source: Value, size: Size) {
+        let operation = Operation::Convolution { shape, weight, bias, activation: Activation::Linear, outside: None };
         self.push(out, operation, source, None, size);
     }
 

@@ -8,9 +8,9 @@ use emoxide_kernels::blocked::{
     Algorithm, Buffer, Combine, Convolution, Layout, Source, from_blocked, from_planar, max_pool, mean,
 };
 
+use crate::CompileError;
 use crate::capture::record;
 use crate::graph::{Affine, Graph, Node, Operation, Size, Value};
-use crate::CompileError;
 
 /// A network that was compiled for the CPU.
 #[derive(Debug)]

@@ -1,10 +1,15 @@
 //! Convolution and its gradients on slices, at an explicit [`Level`].
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
-use crate::{correlate::Prepared, level::Level, plan::Plan};
+use crate::{blocked, correlate::Prepared, level::Level, plan::Plan};
 
 pub use crate::geometry::Geometry;
+
+/// Fewest images for which the blocked kernels pay.
+const FEWEST_IMAGES: usize = 4;
 
 /// Forward pass: `[batch, output_channels, rows, cols]`.
 ///
@@ -15,6 +20,12 @@ pub fn forward(level: Level, geometry: &Geometry, input: &[f32], weight: &[f32],
     assert_eq!(input.len(), geometry.input_len(), "input length");
     assert_eq!(weight.len(), geometry.weight_len(), "weight length");
     assert!(bias.is_none_or(|bias| bias.len() == geometry.output_channels), "bias length");
+    if let Some(channels) = suited(geometry) {
+        let zeros = vec![0.0; geometry.output_channels];
+        return filled(geometry.output_len(), |output| {
+            blocked::convolve(level, channels, geometry.input, weight, bias.unwrap_or(&zeros), input, output);
+        });
+    }
     let plan = Plan::forward(geometry);
     Prepared::new(level, &plan, weight, bias).run(input, geometry.batch)
 }
@@ -27,6 +38,13 @@ pub fn input_gradient(level: Level, geometry: &Geometry, weight: &[f32], gradien
     check(level, geometry);
     assert_eq!(weight.len(), geometry.weight_len(), "weight length");
     assert_eq!(gradient.len(), geometry.output_len(), "output gradient length");
+    if let Some([inputs, outputs]) = suited(geometry) {
+        // The same with the window turned by 180 degrees and the channels exchanged.
+        let turned = turned(geometry, weight);
+        return filled(geometry.input_len(), |target| {
+            blocked::convolve(level, [outputs, inputs], geometry.input, &turned, &vec![0.0; inputs], gradient, target);
+        });
+    }
     let plan = Plan::input_gradient(geometry);
     Prepared::new(level, &plan, weight, None).run(gradient, geometry.batch)
 }
@@ -39,6 +57,9 @@ pub fn weight_gradient(level: Level, geometry: &Geometry, input: &[f32], gradien
     check(level, geometry);
     assert_eq!(input.len(), geometry.input_len(), "input length");
     assert_eq!(gradient.len(), geometry.output_len(), "output gradient length");
+    if let Some(channels) = suited(geometry) {
+        return blocked::weight_gradient(level, channels, geometry.input, input, gradient);
+    }
     crate::weight_gradient::weight_gradient(level, geometry, input, gradient)
 }
 
@@ -53,6 +74,38 @@ pub fn bias_gradient(geometry: &Geometry, gradient: &[f32]) -> Vec<f32> {
     let planes: Vec<f32> = gradient.par_chunks(rows * cols).map(sum).collect();
     let channels = geometry.output_channels;
     (0..channels).map(|channel| planes.iter().skip(channel).step_by(channels).sum()).collect()
+}
+
+/// Channels, where the blocked kernels apply and pay.
+fn suited(geometry: &Geometry) -> Option<[usize; 2]> {
+    let Geometry { batch, input_channels, output_channels, kernel, stride, padding, .. } = *geometry;
+    let channels = [input_channels, output_channels];
+    let applies = kernel == [3, 3] && stride == [1, 1] && padding == [(1, 1); 2];
+    // Threads share the images there, so a few are too few; by their number alone, as threads must not change results.
+    (applies && batch >= FEWEST_IMAGES && blocked::pays(channels)).then_some(channels)
+}
+
+/// `[inputs, outputs, kernel]` with the windows turned by 180 degrees.
+fn turned(geometry: &Geometry, weight: &[f32]) -> Vec<f32> {
+    let [inputs, outputs] = [geometry.input_channels, geometry.output_channels];
+    let area = geometry.kernel[0] * geometry.kernel[1];
+    let mut turned = Vec::with_capacity(weight.len());
+    for input in 0..inputs {
+        for output in 0..outputs {
+            let start = (output * inputs + input) * area;
+            turned.extend(weight[start..start + area].iter().rev());
+        }
+    }
+    turned
+}
+
+/// A vector that `fill` writes all of: zeroing it beforehand would cost about as much as a small convolution.
+fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    fill(&mut values.spare_capacity_mut()[..len]);
+    // SAFETY: `fill` initialises every float.
+    unsafe { values.set_len(len) };
+    values
 }
 
 /// Sum in a fixed order that vectorises.

@@ -15,6 +15,7 @@ mod correlate;
 mod extension;
 mod geometry;
 mod level;
+mod memory;
 mod micro;
 mod plan;
 mod pool;
@@ -28,6 +29,7 @@ use burn::{
 };
 
 pub use level::{LEVEL_VARIABLE, Level, LevelError};
+pub use memory::keep_freed_memory;
 
 use crate::{
     batch_norm::Planes,

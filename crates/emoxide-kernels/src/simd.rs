@@ -34,6 +34,9 @@ pub(crate) trait Simd: Copy {
     unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The smaller of `a` and `b`; `b` where one is not a number.
     unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `to[j · to_row + i] = from[i · from_row + j]` for a square of as many rows as there are lanes; the pointers are
+    /// valid for all of its rows.
+    unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
 }
 
 /// A computation with one generic body for all instruction sets.
@@ -160,11 +163,21 @@ impl Simd for Portable {
     unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
         std::array::from_fn(|lane| if a[lane] < b[lane] { a[lane] } else { b[lane] })
     }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        for i in 0..4 {
+            for j in 0..4 {
+                // SAFETY: valid for all rows by the trait's contract.
+                unsafe { *to.add(j * to_row + i) = *from.add(i * from_row + j) }
+            }
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_level {
-    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $($binary:ident = $intrinsic:ident),+) => {
+    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $transpose:ident, $($binary:ident = $intrinsic:ident),+) => {
         #[doc = concat!("Vectors of ", stringify!($lanes), " floats.")]
         #[derive(Clone, Copy)]
         pub(crate) struct $name;
@@ -199,6 +212,12 @@ macro_rules! x86_level {
                 unsafe { std::arch::x86_64::$mul_add(a, b, c) }
             }
 
+            #[inline(always)]
+            unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+                // SAFETY: see above.
+                unsafe { $transpose(from, from_row, to, to_row) }
+            }
+
             $(#[inline(always)]
             unsafe fn $binary(a: Self::Vector, b: Self::Vector) -> Self::Vector {
                 // SAFETY: see above.
@@ -210,11 +229,105 @@ macro_rules! x86_level {
 
 #[cfg(target_arch = "x86_64")]
 x86_level!(
-    Avx2, 8, 6, std::arch::x86_64::__m256, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
-    add = _mm256_add_ps, sub = _mm256_sub_ps, max = _mm256_max_ps, min = _mm256_min_ps
+    Avx2,
+    8,
+    6,
+    std::arch::x86_64::__m256,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_fmadd_ps,
+    transpose_8,
+    add = _mm256_add_ps,
+    sub = _mm256_sub_ps,
+    max = _mm256_max_ps,
+    min = _mm256_min_ps
 );
 #[cfg(target_arch = "x86_64")]
 x86_level!(
-    Avx512, 16, 14, std::arch::x86_64::__m512, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
-    add = _mm512_add_ps, sub = _mm512_sub_ps, max = _mm512_max_ps, min = _mm512_min_ps
+    Avx512,
+    16,
+    14,
+    std::arch::x86_64::__m512,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_fmadd_ps,
+    transpose_16,
+    add = _mm512_add_ps,
+    sub = _mm512_sub_ps,
+    max = _mm512_max_ps,
+    min = _mm512_min_ps
 );
+
+/// [`Simd::transpose`] for 8 lanes.
+///
+/// # Safety
+/// The processor has AVX2, and the pointers are valid for 8 rows of 8 floats.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+    use std::arch::x86_64::*;
+
+    // SAFETY: by the caller.
+    unsafe {
+        let rows: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * from_row)));
+        let mut pairs = rows;
+        for i in 0..4 {
+            pairs[2 * i] = _mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+            pairs[2 * i + 1] = _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+        }
+        // `fours[4 i + j]` holds, in its half `h`, column `4 h + j` of rows `4 i` to `4 i + 3`.
+        let pairs = pairs.map(|pair| _mm256_castps_pd(pair));
+        let mut fours = rows;
+        for i in [0, 4] {
+            fours[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[i], pairs[i + 2]));
+            fours[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[i], pairs[i + 2]));
+            fours[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[i + 1], pairs[i + 3]));
+            fours[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[i + 1], pairs[i + 3]));
+        }
+        for j in 0..4 {
+            _mm256_storeu_ps(to.add(j * to_row), _mm256_permute2f128_ps::<0x20>(fours[j], fours[4 + j]));
+            _mm256_storeu_ps(to.add((4 + j) * to_row), _mm256_permute2f128_ps::<0x31>(fours[j], fours[4 + j]));
+        }
+    }
+}
+
+/// [`Simd::transpose`] for 16 lanes.
+///
+/// # Safety
+/// The processor has AVX-512F, and the pointers are valid for 16 rows of 16 floats.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn transpose_16(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+    use std::arch::x86_64::*;
+
+    // SAFETY: by the caller.
+    unsafe {
+        let rows: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(from.add(i * from_row)));
+        let mut pairs = rows;
+        for i in 0..8 {
+            pairs[2 * i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+            pairs[2 * i + 1] = _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+        }
+        // `fours[4 i + j]` holds, in its quarter `q`, column `4 q + j` of rows `4 i` to `4 i + 3`.
+        let pairs = pairs.map(|pair| _mm512_castps_pd(pair));
+        let mut fours = rows;
+        for i in [0, 4, 8, 12] {
+            fours[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[i], pairs[i + 2]));
+            fours[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[i], pairs[i + 2]));
+            fours[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[i + 1], pairs[i + 3]));
+            fours[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[i + 1], pairs[i + 3]));
+        }
+        for j in 0..4 {
+            let even = _mm512_shuffle_f32x4::<0x88>(fours[j], fours[4 + j]);
+            let odd = _mm512_shuffle_f32x4::<0xDD>(fours[j], fours[4 + j]);
+            let later_even = _mm512_shuffle_f32x4::<0x88>(fours[8 + j], fours[12 + j]);
+            let later_odd = _mm512_shuffle_f32x4::<0xDD>(fours[8 + j], fours[12 + j]);
+            _mm512_storeu_ps(to.add(j * to_row), _mm512_shuffle_f32x4::<0x88>(even, later_even));
+            _mm512_storeu_ps(to.add((4 + j) * to_row), _mm512_shuffle_f32x4::<0x88>(odd, later_odd));
+            _mm512_storeu_ps(to.add((8 + j) * to_row), _mm512_shuffle_f32x4::<0xDD>(even, later_even));
+            _mm512_storeu_ps(to.add((12 + j) * to_row), _mm512_shuffle_f32x4::<0xDD>(odd, later_odd));
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Which processor the networks run on: the one place that knows the backends.
 
 pub use burn::tensor::Device;
+pub use emoxide_kernels::keep_freed_memory;
 use emoxide_kernels::{Level, LevelError};
 
 /// Why a device could not be opened.
@@ -107,6 +108,15 @@ fn gpu(kind: &str, name: &str, index: Option<usize>) -> Result<Device, DeviceErr
     };
     let devices = Device::enumerate(filter).into_vec();
     devices.into_iter().nth(index.unwrap_or(0)).ok_or_else(|| DeviceError::Absent(name.to_owned()))
+}
+
+/// Whether the device is the CPU.
+pub fn is_cpu(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    let cpu = *device == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    let cpu = false;
+    cpu
 }
 
 /// The device used when none is named: the CPU, where results repeat bit for bit.

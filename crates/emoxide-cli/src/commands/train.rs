@@ -40,6 +40,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
+    device::keep_freed_memory();
     let recipe = Recipe::load(&arguments.recipe, &arguments.set)?;
     let stem = arguments.recipe.file_stem().unwrap_or_default();
     let run_dir = arguments.run_dir.clone().unwrap_or_else(|| PathBuf::from("runs").join(stem));

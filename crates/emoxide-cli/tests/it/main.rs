@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod bad_inputs;
+mod bench;
 mod models;
 mod predict;
 mod train;

@@ -40,9 +40,8 @@ impl Combine {
         let scale = vector(self.scale.as_deref(), 1.0);
         let shift = vector(self.shift.as_deref(), 0.0);
         let slopes = match &self.activation {
-            Activation::Linear => vector(None, 1.0),
-            Activation::Relu => vector(None, 0.0),
             Activation::PRelu(slopes) => vector(Some(slopes), 0.0),
+            Activation::Linear | Activation::Relu => vector(None, 0.0),
         };
         let lanes = target_layout.lanes;
         target.par_chunks_mut(target_layout.block()).enumerate().for_each(|(index, target)| {
@@ -65,10 +64,14 @@ impl Combine {
                     let values = &values[index * layout.block()..][line(layout)];
                     to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
                 }
-                if self.activation != Activation::Linear {
-                    for to in to.chunks_mut(lanes) {
-                        for lane in 0..lanes {
-                            to[lane] = if to[lane] < 0.0 { to[lane] * slopes[lane] } else { to[lane] };
+                match &self.activation {
+                    Activation::Linear => (),
+                    Activation::Relu => to.iter_mut().filter(|to| **to < 0.0).for_each(|to| *to = 0.0),
+                    Activation::PRelu(_) => {
+                        for to in to.chunks_mut(lanes) {
+                            for lane in 0..lanes {
+                                to[lane] = if to[lane] < 0.0 { to[lane] * slopes[lane] } else { to[lane] };
+                            }
                         }
                     }
                 }

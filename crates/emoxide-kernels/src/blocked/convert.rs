@@ -11,9 +11,7 @@ pub fn from_planar(pictures: &[f32], layout: &Layout, target: &mut [f32]) {
     let area = layout.rows * layout.cols;
     assert_eq!(pictures.len() * layout.image(), target.len() * layout.channels * area, "length");
     target.par_chunks_mut(layout.block()).zip(pictures.par_chunks(area)).for_each(|(target, plane)| {
-        for (target, row) in
-            target.chunks_mut(layout.row()).skip(layout.halo).zip(plane.chunks(layout.cols))
-        {
+        for (target, row) in target.chunks_mut(layout.row()).skip(layout.halo).zip(plane.chunks(layout.cols)) {
             target[layout.halo..layout.halo + layout.cols].copy_from_slice(row);
         }
     });

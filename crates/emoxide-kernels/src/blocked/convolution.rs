@@ -139,7 +139,7 @@ impl Convolution {
             Algorithm::Direct => Kind::Direct(pack(lanes, &shape, source, weight)),
             Algorithm::Winograd => {
                 assert!(Self::suits_winograd(&shape, source), "{shape:?} is not for Winograd's method");
-                Kind::Winograd(Winograd::new(lanes, &shape, weight))
+                Kind::Winograd(Winograd::new(level, &shape, weight))
             }
         };
         Self { level, shape, source, kind, bias: padded(bias), activation }
@@ -186,6 +186,31 @@ impl Convolution {
         match &self.kind {
             Kind::Direct(weights) => run.direct(weights),
             Kind::Winograd(winograd) => winograd.run(&run),
+        }
+    }
+
+    /// As [`run`](Self::run) without anything carried, on this thread alone.
+    pub(super) fn run_here(
+        &self,
+        batch: usize,
+        (source_layout, source): (&Layout, &[f32]),
+        (target_layout, target): (&Layout, &mut [f32]),
+    ) {
+        self.check(source_layout, target_layout);
+        let lengths = [batch * source_layout.image(), batch * target_layout.image()];
+        assert_eq!([source.len(), target.len()], lengths, "lengths");
+        let target = Target::new(target);
+        let run = Run { convolution: self, batch, source_layout, source, carried: None, target_layout, target };
+        match &self.kind {
+            Kind::Direct(weights) => {
+                let taps = run.taps();
+                for group in groups(target_layout.blocks()) {
+                    for image in 0..batch {
+                        run.part(weights, &taps, &group, image, 0..target_layout.rows).run(self.level);
+                    }
+                }
+            }
+            Kind::Winograd(winograd) => winograd.run_here(&run),
         }
     }
 
@@ -360,11 +385,10 @@ fn pack(lanes: usize, shape: &Shape, source: Source, weight: &[f32]) -> Buffer {
     let input_blocks = shape.inputs.div_ceil(inner);
     let blocks = shape.outputs.div_ceil(lanes);
     let mut packed = Buffer::zeroed(blocks * lanes * input_blocks * inner * area);
-    let mut rest: &mut [f32] = &mut packed;
-    for group in groups(blocks) {
+    // Only the last group may be a single block.
+    let full = 2 * lanes * input_blocks * inner * area;
+    packed.par_chunks_mut(full).zip(groups(blocks)).for_each(|(group_weights, group)| {
         let width = group.len() * lanes;
-        let (group_weights, after) = rest.split_at_mut(input_blocks * area * inner * width);
-        rest = after;
         for (index, vectors) in group_weights.chunks_mut(inner * width).enumerate() {
             let (block, tap) = (index / area, index % area);
             for (lane, vectors) in vectors.chunks_mut(width).enumerate() {
@@ -380,6 +404,6 @@ fn pack(lanes: usize, shape: &Shape, source: Source, weight: &[f32]) -> Buffer {
                 }
             }
         }
-    }
+    });
     packed
 }

@@ -9,12 +9,17 @@ mod combine;
 mod convert;
 mod convolution;
 mod layout;
+mod planar;
 mod pool;
 mod tile;
+mod transpose;
+mod weight_gradient;
 mod winograd;
 
 pub use combine::Combine;
 pub use convert::{from_blocked, from_planar};
 pub use convolution::{Activation, Algorithm, Convolution, Shape, Source};
 pub use layout::{Buffer, Layout};
+pub(crate) use planar::{convolve, pays};
 pub use pool::{max_pool, mean};
+pub(crate) use weight_gradient::weight_gradient;

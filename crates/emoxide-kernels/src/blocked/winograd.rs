@@ -14,15 +14,18 @@ use super::{
 };
 use crate::{
     level::Level,
-    simd::{Kernel, Simd, dispatch},
+    simd::{self, Kernel, Simd, dispatch},
 };
 
 /// Output pixels of a tile along each axis.
-const OUT: usize = 4;
+pub(super) const OUT: usize = 4;
 /// Input pixels of a tile along each axis.
-const IN: usize = 6;
+pub(super) const IN: usize = 6;
 /// Places of a transformed tile.
-const PLACES: usize = IN * IN;
+pub(super) const PLACES: usize = IN * IN;
+
+/// Floats of the widest vector.
+const MOST_LANES: usize = 16;
 
 /// Bytes of transformed input that a thread works on at a time.
 const CHUNK: usize = 512 * 1024;
@@ -41,25 +44,34 @@ thread_local! {
 }
 
 impl Winograd {
-    pub(super) fn new(lanes: usize, shape: &Shape, weight: &[f32]) -> Self {
+    pub(super) fn new(level: Level, shape: &Shape, weight: &[f32]) -> Self {
+        let lanes = simd::shape(level).lanes;
         let inputs = shape.inputs.next_multiple_of(lanes);
         let blocks = shape.outputs.div_ceil(lanes);
         let mut weights = Buffer::zeroed(PLACES * inputs * blocks * lanes);
-        for group in groups(blocks) {
-            let width = group.len() * lanes;
-            let start = group.start * lanes * PLACES * inputs;
-            let packed = &mut weights[start..start + width * PLACES * inputs];
-            for k in 0..width.min(shape.outputs - group.start * lanes) {
-                for input in 0..shape.inputs {
-                    let at = ((group.start * lanes + k) * shape.inputs + input) * 9;
-                    let places = transform_weight(&weight[at..at + 9]);
-                    for (place, value) in places.into_iter().enumerate() {
-                        packed[(place * inputs + input) * width + k] = value;
-                    }
-                }
+        // Only the last group may be a single block.
+        let full = 2 * lanes * PLACES * inputs;
+        weights.par_chunks_mut(full).zip(groups(blocks)).for_each(|(packed, group)| {
+            let blocks = group.len();
+            for (k, block) in group.enumerate() {
+                let outputs = block * lanes..shape.outputs.min((block + 1) * lanes);
+                let weight = &weight[outputs.start * shape.inputs * 9..outputs.end * shape.inputs * 9];
+                TransformWeight { weight, inputs: shape.inputs, stride: inputs, blocks, k, packed }.run(level);
             }
-        }
+        });
         Self { weights, zeros: Buffer::zeroed(2 * lanes) }
+    }
+
+    /// Everything on this thread.
+    pub(super) fn run_here(&self, run: &Run<'_>) {
+        let (source, target) = (run.source_layout, run.target_layout);
+        let [tile_rows, tile_cols] = [target.rows.div_ceil(OUT), target.cols.div_ceil(OUT)];
+        let tiles = run.batch * tile_rows * tile_cols;
+        let chunk = tiles.div_ceil(tiles.div_ceil(chunk(source)));
+        let groups = groups(target.blocks());
+        for first in (0..tiles).step_by(chunk) {
+            self.chunk(run, &Grid { tile_rows, tile_cols, tiles: first..tiles.min(first + chunk) }, &groups);
+        }
     }
 
     pub(super) fn run(&self, run: &Run<'_>) {
@@ -67,11 +79,9 @@ impl Winograd {
         let threads = rayon::current_num_threads();
         let [tile_rows, tile_cols] = [target.rows.div_ceil(OUT), target.cols.div_ceil(OUT)];
         let tiles = run.batch * tile_rows * tile_cols;
-        let per_tile = PLACES * source.blocks() * source.lanes * size_of::<f32>();
         // Chunks of nearly equal size, as many as there are threads at least, unless they become smaller than the
         // registers: then the threads share the output channels and transform the same input.
-        let chunk = (CHUNK / per_tile).clamp(14, 112).min(tiles);
-        let mut chunks = tiles.div_ceil(chunk);
+        let mut chunks = tiles.div_ceil(chunk(source));
         if chunks % threads != 0 && tiles >= 14 * threads {
             chunks = chunks.next_multiple_of(threads);
         }
@@ -101,7 +111,8 @@ impl Winograd {
                     *buffer = Buffer::zeroed(len);
                 }
             }
-            TransformInput { grid, layout: source, source: run.source, transformed }.run(level);
+            let padding = run.convolution.shape().padding;
+            TransformInput { grid, layout: source, padding, source: run.source, transformed }.run(level);
             let taps: Vec<usize> = (0..source.blocks()).map(|block| block * tiles * lanes).collect();
             let tile = tiling(level, 1, tiles);
             for group in groups {
@@ -135,16 +146,22 @@ impl Winograd {
     }
 }
 
+/// Tiles that a thread works on at a time.
+fn chunk(source: &Layout) -> usize {
+    let per_tile = PLACES * source.blocks() * source.lanes * size_of::<f32>();
+    (CHUNK / per_tile).clamp(14, 112)
+}
+
 /// Some of the tiles of a batch, counted through images, rows and columns.
-struct Grid {
-    tile_rows: usize,
-    tile_cols: usize,
-    tiles: Range<usize>,
+pub(super) struct Grid {
+    pub(super) tile_rows: usize,
+    pub(super) tile_cols: usize,
+    pub(super) tiles: Range<usize>,
 }
 
 impl Grid {
     /// Image, first output row and first output column of every tile.
-    fn places(&self) -> impl Iterator<Item = [usize; 3]> {
+    pub(super) fn places(&self) -> impl Iterator<Item = [usize; 3]> {
         let per_image = self.tile_rows * self.tile_cols;
         self.tiles.clone().map(move |tile| {
             let (image, tile) = (tile / per_image, tile % per_image);
@@ -153,31 +170,97 @@ impl Grid {
     }
 }
 
-/// `G g Gᵀ`
-fn transform_weight(weight: &[f32]) -> [f32; PLACES] {
-    let column = |g: [f64; 3]| {
-        let even = -(g[0] + g[2]) / 6.0;
-        let outer = g[0] / 24.0 + g[2] / 6.0;
-        [g[0] / 4.0, even - g[1] / 6.0, even + g[1] / 6.0, outer + g[1] / 12.0, outer - g[1] / 12.0, g[2]]
-    };
-    let weight = |row: usize, col: usize| f64::from(weight[row * 3 + col]);
-    let cols: [[f64; IN]; 3] = std::array::from_fn(|col| column(std::array::from_fn(|row| weight(row, col))));
-    let rows: [[f64; IN]; IN] = std::array::from_fn(|row| column(std::array::from_fn(|col| cols[col][row])));
-    std::array::from_fn(|place| rows[place / IN][place % IN] as f32)
+/// Weights of one block of outputs to `[places][inputs][blocks · lanes]`: `G g Gᵀ`.
+struct TransformWeight<'a> {
+    /// `[outputs of the block][inputs][9]`
+    weight: &'a [f32],
+    inputs: usize,
+    /// Inputs rounded up to blocks.
+    stride: usize,
+    /// Blocks of outputs that lie together.
+    blocks: usize,
+    /// Which of them this is.
+    k: usize,
+    packed: &'a mut [f32],
+}
+
+impl TransformWeight<'_> {
+    fn run(self, level: Level) {
+        let lanes = simd::shape(level).lanes;
+        let outputs = self.weight.len() / (self.inputs * 9);
+        assert!(level.is_available() && self.k < self.blocks && outputs <= lanes);
+        assert!(PLACES * self.stride * self.blocks * lanes <= self.packed.len() && self.inputs <= self.stride);
+        // SAFETY: the level is available, and the results lie within `packed`.
+        unsafe { dispatch(level, self) }
+    }
+}
+
+impl Kernel for TransformWeight<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
+        let width = self.blocks * S::LANES;
+        let mut lanes = [[0.0f32; MOST_LANES]; 9];
+        for input in 0..self.inputs {
+            for (lane, weight) in self.weight.chunks_exact(self.inputs * 9).enumerate() {
+                for (lanes, &value) in lanes.iter_mut().zip(&weight[input * 9..input * 9 + 9]) {
+                    lanes[lane] = value;
+                }
+            }
+            // SAFETY: `run` checked the lengths; an array of `MOST_LANES` floats holds a vector.
+            unsafe {
+                let mut columns = [[S::splat(0.0); IN]; 3];
+                for col in 0..3 {
+                    let line = [0, 1, 2].map(|row| S::load(lanes[row * 3 + col].as_ptr()));
+                    columns[col] = weight_line::<S>(line);
+                }
+                let to = self.packed.as_mut_ptr().add(input * width + self.k * S::LANES);
+                for row in 0..IN {
+                    let line = weight_line::<S>([columns[0][row], columns[1][row], columns[2][row]]);
+                    for col in 0..IN {
+                        S::store(to.add((row * IN + col) * self.stride * width), line[col]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `G g` for one line.
+///
+/// # Safety
+/// The processor has the instruction set.
+#[inline(always)]
+unsafe fn weight_line<S: Simd>(g: [S::Vector; 3]) -> [S::Vector; IN] {
+    // SAFETY: by the caller.
+    unsafe {
+        let zero = S::splat(0.0);
+        let sixth = S::splat(-1.0 / 6.0);
+        let near = S::mul_add(sixth, S::add(g[0], g[2]), zero);
+        let far = S::mul_add(S::splat(1.0 / 24.0), g[0], S::mul_add(S::splat(1.0 / 6.0), g[2], zero));
+        [
+            S::mul_add(S::splat(0.25), g[0], zero),
+            S::mul_add(sixth, g[1], near),
+            S::mul_add(S::splat(1.0 / 6.0), g[1], near),
+            S::mul_add(S::splat(1.0 / 12.0), g[1], far),
+            S::mul_add(S::splat(-1.0 / 12.0), g[1], far),
+            g[2],
+        ]
+    }
 }
 
 /// Tiles to `[places][blocks][tiles][lanes]`: `Bᵀ d B`.
-struct TransformInput<'a> {
-    grid: &'a Grid,
-    layout: &'a Layout,
-    source: &'a [f32],
-    transformed: &'a mut [f32],
+pub(super) struct TransformInput<'a> {
+    pub(super) grid: &'a Grid,
+    pub(super) layout: &'a Layout,
+    pub(super) padding: usize,
+    pub(super) source: &'a [f32],
+    pub(super) transformed: &'a mut [f32],
 }
 
 impl TransformInput<'_> {
-    fn run(self, level: Level) {
+    pub(super) fn run(self, level: Level) {
         let last = self.grid.tiles.end.div_ceil(self.grid.tile_rows * self.grid.tile_cols);
-        assert!(level.is_available() && self.layout.halo > 0);
+        assert!(level.is_available() && self.layout.halo >= self.padding);
         assert!(last * self.layout.image() <= self.source.len());
         assert!(PLACES * self.layout.blocks() * self.grid.tiles.len() * self.layout.lanes <= self.transformed.len());
         // SAFETY: the level is available; the tiles lie in the source and their results in `transformed`.
@@ -192,12 +275,14 @@ impl Kernel for TransformInput<'_> {
         let tiles = self.grid.tiles.len();
         let (row, lanes) = (layout.row(), S::LANES);
         let place = layout.blocks() * tiles * lanes;
-        // Tiles begin one pixel before their outputs; past the halo there is nothing.
-        let [rows, cols] = [layout.rows + 1, layout.cols + 1];
+        // Tiles begin in the padding; past the other padding they may read nothing.
+        let padding = self.padding as isize;
+        let [rows, cols] = [layout.rows, layout.cols].map(|size| size + 2 * self.padding);
         for (index, [image, tile_row, tile_col]) in self.grid.places().enumerate() {
-            let inside = [IN.min(rows + 1 - tile_row), IN.min(cols + 1 - tile_col)];
+            let inside = [IN.min(rows - tile_row), IN.min(cols - tile_col)];
             for block in 0..layout.blocks() {
-                let from = image * layout.image() + layout.offset(block, tile_row as isize - 1, tile_col as isize - 1);
+                let corner = layout.offset(block, tile_row as isize - padding, tile_col as isize - padding);
+                let from = image * layout.image() + corner;
                 // SAFETY: `run` checked the lengths; reads stay inside the halo.
                 unsafe {
                     let from = self.source.as_ptr().add(from);
@@ -271,7 +356,9 @@ struct TransformOutput<'a> {
 impl TransformOutput<'_> {
     fn run(self, level: Level) {
         assert!(level.is_available());
-        assert!(PLACES * self.group.len() * self.grid.tiles.len() * self.run.target_layout.lanes <= self.products.len());
+        assert!(
+            PLACES * self.group.len() * self.grid.tiles.len() * self.run.target_layout.lanes <= self.products.len()
+        );
         // SAFETY: the level is available; the products are complete, and every tile checks its target.
         unsafe { dispatch(level, self) }
     }

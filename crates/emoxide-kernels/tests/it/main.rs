@@ -1,5 +1,6 @@
 //! The kernels against Burn's operators on Flex.
 
 mod batch_norm;
+mod blocked;
 mod conv;
 mod support;

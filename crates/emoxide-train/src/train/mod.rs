@@ -8,6 +8,7 @@
 mod epoch;
 mod loader;
 mod measure;
+mod rehearsal;
 mod splits;
 mod state;
 
@@ -23,6 +24,7 @@ use emoxide::zoo::{Model, softmax};
 
 use epoch::train_epoch;
 pub use measure::{measure, subject};
+pub use rehearsal::Rehearsal;
 use splits::{Splits, chosen_by};
 use state::State;
 

@@ -133,7 +133,7 @@ impl Preprocess {
 
     /// Number of values of one input: channels x height x width.
     pub fn len(&self) -> usize {
-        self.channels.count() * self.height as usize * self.width as usize
+        self.input().iter().product()
     }
 
     /// Whether an input holds no value; a validated setting never does.
@@ -175,19 +175,24 @@ impl Preprocess {
         }
     }
 
+    /// Channels, rows and columns of one input.
+    pub fn input(&self) -> [usize; 3] {
+        [self.channels.count(), self.height as usize, self.width as usize]
+    }
+
     /// Normalised values of several pictures as `[batch, channels, rows, cols]`.
-    pub fn batch(&self, images: &[RgbImage], device: &Device) -> Tensor<4> {
+    pub fn batch(&self, images: &[RgbImage]) -> Vec<f32> {
         let mut values = vec![0.0; self.len() * images.len()];
         for (image, slot) in images.iter().zip(values.chunks_exact_mut(self.len())) {
             self.write(image, slot);
         }
-        self.tensor(values, device)
+        values
     }
 
     /// Shapes values written by [`write`](Self::write) into `[batch, channels, rows, cols]`.
     pub fn tensor(&self, values: Vec<f32>, device: &Device) -> Tensor<4> {
-        let batch = values.len() / self.len();
-        let shape = [batch, self.channels.count(), self.height as usize, self.width as usize];
+        let [channels, rows, cols] = self.input();
+        let shape = [values.len() / self.len(), channels, rows, cols];
         Tensor::from_data(TensorData::new(values, shape), device)
     }
 }

@@ -1,5 +1,6 @@
 //! The one place that joins networks with weights: the embedded default and the list of architectures.
 
+mod executor;
 mod model;
 
 use std::borrow::Cow;
@@ -7,6 +8,7 @@ use std::io::ErrorKind;
 
 use burn::tensor::Device;
 
+pub use executor::{Executor, Why};
 pub use model::{Model, softmax};
 
 use crate::models::{IrConfig, NetworkConfig, ResNetConfig};

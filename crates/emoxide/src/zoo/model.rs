@@ -1,13 +1,15 @@
 //! A network with its card: faces in, probabilities out.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use burn::module::Module;
 use burn::tensor::Device;
 
+use super::executor::{Executor, Why};
 use crate::image::RgbImage;
 use crate::labels::Classes;
-use crate::models::{self, Classifier, Network};
+use crate::models::{self, Network};
 use crate::weights::checkpoint::{self, Card, CheckpointError, Measured};
 
 /// A loaded model, ready to classify cropped faces.
@@ -16,12 +18,26 @@ pub struct Model {
     network: Network,
     card: Card,
     device: Device,
+    /// Compiled at the first use: much that is done with a model needs no logits.
+    executor: OnceLock<Executor>,
 }
 
 impl Model {
     /// Joins a network with its card; the network is put into inference mode.
     pub fn new(network: &Network, card: Card, device: Device) -> Self {
-        Self { network: network.valid(), card, device }
+        Self { network: network.valid(), card, device, executor: OnceLock::new() }
+    }
+
+    /// The same model, computed by Burn operation by operation: slower on a CPU, the reference for everything else.
+    #[must_use]
+    pub fn uncompiled(self) -> Self {
+        Self { executor: OnceLock::from(Executor::Burn(Why::Asked)), ..self }
+    }
+
+    /// What computes the logits: the compiled network on a CPU, Burn on a GPU and where the engine lacks something.
+    pub fn executor(&self) -> &Executor {
+        let input = self.card.preprocess.input();
+        self.executor.get_or_init(|| Executor::choose(&self.network, input, &self.device))
     }
 
     /// What the checkpoint says of itself.
@@ -68,17 +84,30 @@ impl Model {
         if faces.is_empty() {
             return Vec::new();
         }
-        let images = self.card.preprocess.batch(faces, &self.device);
+        let images = self.card.preprocess.batch(faces);
         let logits = if self.card.mirror {
-            (self.network.forward(images.clone()) + self.network.forward(images.flip([3]))) / 2.0
+            let mirrored = self.run(mirrored(&images, self.card.preprocess.width as usize));
+            let logits = self.run(images).into_iter().zip(mirrored);
+            logits.map(|(upright, mirrored)| (upright + mirrored) / 2.0).collect()
         } else {
-            self.network.forward(images)
+            self.run(images)
         };
-        let [_, outputs] = logits.dims();
-        assert_eq!(outputs, self.card.classes.len(), "outputs of the network, one a class");
-        let values: Vec<f32> =
-            logits.into_data().try_into_vec().expect("logits are 32-bit floats on every device that is opened");
-        values.chunks_exact(outputs).map(<[f32]>::to_vec).collect()
+        let classes = self.card.classes.len();
+        assert_eq!(logits.len(), faces.len() * classes, "outputs of the network, one a class");
+        logits.chunks_exact(classes).map(<[f32]>::to_vec).collect()
+    }
+
+    /// Logits of preprocessed images, as [`Preprocess::batch`](crate::preprocess::Preprocess::batch) makes them:
+    /// `[batch, channels, rows, cols]` → `[batch, classes]`, without the mirror image.
+    ///
+    /// # Panics
+    /// If the values are no whole number of images.
+    pub fn run(&self, images: Vec<f32>) -> Vec<f32> {
+        let [channels, rows, cols] = self.card.preprocess.input();
+        let len = channels * rows * cols;
+        assert_eq!(images.len() % len, 0, "values of whole images");
+        let shape = [images.len() / len, channels, rows, cols];
+        self.executor().run(&self.network, shape, images, &self.device)
     }
 
     /// Calibrated probabilities, one row a face; each row sums to 1.
@@ -88,6 +117,11 @@ impl Model {
     pub fn probabilities(&self, faces: &[RgbImage]) -> Vec<Vec<f32>> {
         self.logits(faces).iter().map(|row| softmax(row, self.card.temperature)).collect()
     }
+}
+
+/// Every row of pixels backwards.
+fn mirrored(images: &[f32], cols: usize) -> Vec<f32> {
+    images.chunks_exact(cols).flat_map(|row| row.iter().rev().copied()).collect()
 }
 
 /// Softmax of `logits / temperature`, computed without overflow. Where the largest logit is not finite or one is NaN, every

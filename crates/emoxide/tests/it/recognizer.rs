@@ -10,7 +10,7 @@ use emoxide::image::{ImageError, Limits, RgbImage, decode};
 use emoxide::labels::{Classes, Expression, LabelError};
 use emoxide::recognizer::{Face, Options, OptionsError, Recognizer, Worker, WorkerError};
 use emoxide::weights::checkpoint;
-use emoxide::zoo::{self, Model};
+use emoxide::zoo::{self, Executor, Model, Why};
 
 fn assets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets")
@@ -182,4 +182,16 @@ fn a_panic_costs_its_caller_an_answer_and_nobody_else() {
 fn a_worker_that_cannot_be_built_says_why() {
     let refused = Worker::spawn(8, || Err("no model")).unwrap_err();
     assert_eq!(refused, "no model");
+}
+
+#[test]
+fn the_compiled_model_answers_as_burn_does() {
+    let (compiled, burn) = (model(), model().uncompiled());
+    assert!(matches!(compiled.executor(), Executor::Compiled(_)));
+    assert!(matches!(burn.executor(), Executor::Burn(Why::Asked)));
+    let faces = ["astronaut.jpg", "none.jpg"].map(photo);
+    let (compiled, burn) = (compiled.probabilities(&faces), burn.probabilities(&faces));
+    for (one, other) in compiled.concat().into_iter().zip(burn.concat()) {
+        assert!((one - other).abs() < 1e-5, "{compiled:?} {burn:?}");
+    }
 }

@@ -1,0 +1,156 @@
+//! Planes to pixels and back, a square of as many channels as pixels at a time.
+
+use std::{mem::MaybeUninit, ops::Range};
+
+use super::layout::Layout;
+use crate::{
+    level::Level,
+    simd::{self, Kernel, Simd, dispatch},
+};
+
+/// Floats of the largest square.
+const SQUARE: usize = 16 * 16;
+
+/// Rows of an image `[channels, area]` from `first` on, with those of the halo around them, zero outside of the image.
+pub(super) fn pack(level: Level, source: &[f32], area: usize, first: usize, layout: &Layout, packed: &mut [f32]) {
+    let Layout { lanes, cols, halo, .. } = *layout;
+    // Rows of the image that the band and its halo cover.
+    let rows = first.saturating_sub(halo)..(area / cols).min(first + layout.rows + halo);
+    for (planes, block) in source.chunks(lanes * area).zip(packed.chunks_mut(layout.block())) {
+        let lead = halo + rows.start - first;
+        for (index, row) in block.chunks_mut(layout.row()).enumerate() {
+            if (lead..lead + rows.len()).contains(&index) {
+                row[..halo * lanes].fill(0.0);
+                row[(halo + cols) * lanes..].fill(0.0);
+            } else {
+                row.fill(0.0);
+            }
+        }
+        let start = lead * layout.row() + halo * lanes;
+        let pixels = rows.start * cols..rows.end * cols;
+        if planes.len() == lanes * area && pixels.len() >= lanes {
+            let target = &mut block[start..];
+            Pack { planes, area, pixels, cols, target, row: layout.row() }.run(level);
+        } else {
+            for pixel in pixels.clone() {
+                let (row, col) = ((pixel - pixels.start) / cols, (pixel - pixels.start) % cols);
+                for lane in 0..lanes {
+                    let value = planes.get(lane * area + pixel).copied().unwrap_or(0.0);
+                    block[start + row * layout.row() + col * lanes + lane] = value;
+                }
+            }
+        }
+    }
+}
+
+/// A band without a halo to its rows of `[channels, area]`, of which it writes every float.
+pub(super) fn unpack(
+    level: Level,
+    results: &[f32],
+    layout: &Layout,
+    first: usize,
+    area: usize,
+    target: &mut [MaybeUninit<f32>],
+) {
+    assert_eq!(layout.halo, 0, "a band without a halo");
+    let Layout { lanes, cols, .. } = *layout;
+    let pixels = first * cols..(first + layout.rows) * cols;
+    for (planes, block) in target.chunks_mut(lanes * area).zip(results.chunks(layout.block())) {
+        if planes.len() == lanes * area && pixels.len() >= lanes {
+            Unpack { block, planes, area, pixels: pixels.clone() }.run(level);
+        } else {
+            for (lane, plane) in planes.chunks_mut(area).enumerate() {
+                let values = block[lane..].iter().step_by(lanes);
+                plane[pixels.clone()].iter_mut().zip(values).for_each(|(to, &from)| {
+                    to.write(from);
+                });
+            }
+        }
+    }
+}
+
+/// Starts of the squares that cover some pixels; the last one may overlap the one before.
+fn squares(pixels: &Range<usize>, lanes: usize) -> impl Iterator<Item = usize> + use<> {
+    let last = pixels.end - lanes;
+    pixels.clone().step_by(lanes).map(move |start| start.min(last))
+}
+
+/// A full block of planes to pixels.
+struct Pack<'a> {
+    /// `[lanes][area]`
+    planes: &'a [f32],
+    area: usize,
+    pixels: Range<usize>,
+    cols: usize,
+    /// From the first pixel on.
+    target: &'a mut [f32],
+    /// Floats between two rows of the target.
+    row: usize,
+}
+
+impl Pack<'_> {
+    fn run(self, level: Level) {
+        let lanes = simd::shape(level).lanes;
+        assert!(level.is_available() && lanes * lanes <= SQUARE);
+        assert!(lanes * self.area <= self.planes.len());
+        assert!(self.pixels.end <= self.area && self.pixels.len() >= lanes);
+        // SAFETY: the level is available; squares lie within the planes.
+        unsafe { dispatch(level, self) }
+    }
+}
+
+impl Kernel for Pack<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
+        let mut square = [0.0f32; SQUARE];
+        for start in squares(&self.pixels, S::LANES) {
+            // SAFETY: `run` checked the lengths.
+            unsafe { S::transpose(self.planes.as_ptr().add(start), self.area, square.as_mut_ptr(), S::LANES) }
+            let first = start - self.pixels.start;
+            let (mut row, mut col) = (first / self.cols, first % self.cols);
+            for pixel in square[..S::LANES * S::LANES].chunks_exact(S::LANES) {
+                let to = row * self.row + col * S::LANES;
+                self.target[to..to + S::LANES].copy_from_slice(pixel);
+                col += 1;
+                if col == self.cols {
+                    (row, col) = (row + 1, 0);
+                }
+            }
+        }
+    }
+}
+
+/// Pixels to a full block of planes.
+struct Unpack<'a> {
+    /// `[pixels][lanes]`
+    block: &'a [f32],
+    /// `[lanes][area]`
+    planes: &'a mut [MaybeUninit<f32>],
+    area: usize,
+    pixels: Range<usize>,
+}
+
+impl Unpack<'_> {
+    fn run(self, level: Level) {
+        let lanes = simd::shape(level).lanes;
+        assert!(level.is_available());
+        assert!(lanes * self.area <= self.planes.len() && self.pixels.len() * lanes <= self.block.len());
+        assert!(self.pixels.end <= self.area && self.pixels.len() >= lanes);
+        // SAFETY: the level is available; squares lie within block and planes.
+        unsafe { dispatch(level, self) }
+    }
+}
+
+impl Kernel for Unpack<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
+        for start in squares(&self.pixels, S::LANES) {
+            let from = (start - self.pixels.start) * S::LANES;
+            // SAFETY: `run` checked the lengths.
+            unsafe {
+                let to = self.planes.as_mut_ptr().cast::<f32>().add(start);
+                S::transpose(self.block.as_ptr().add(from), S::LANES, to, self.area);
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The blocked kernels against the plain sums in double precision, at every level of this machine.
+
+use emoxide_kernels::Level;
+use emoxide_kernels::blocked::{
+    Activation, Algorithm, Buffer, Combine, Convolution, Layout, Shape, Source, from_blocked, from_planar, max_pool,
+    mean,
+};
+use proptest::prelude::*;
+
+use crate::support::{difference, values};
+
+/// `[batch, channels, rows, cols]`
+type Dims = [usize; 4];
+
+/// A convolution over a map whose surroundings have a value per channel.
+#[derive(Clone, Debug)]
+struct Case {
+    shape: Shape,
+    batch: usize,
+    size: [usize; 2],
+    carried: bool,
+    activation: Activation,
+    outside: bool,
+}
+
+impl Case {
+    fn output(&self) -> Dims {
+        let [rows, cols] = self.shape.output(self.size).expect("a window fits");
+        [self.batch, self.shape.outputs, rows, cols]
+    }
+}
+
+/// Sums of products in the plainest order.
+fn plain(case: &Case, input: &[f32], outside: &[f32], weight: &[f32], bias: &[f32], carried: &[f32]) -> Vec<f32> {
+    let Shape { inputs, kernel: [kernel_rows, kernel_cols], stride, padding, .. } = case.shape;
+    let [batch, outputs, rows, cols] = case.output();
+    let [input_rows, input_cols] = case.size;
+    let mut results = Vec::new();
+    for (image, output) in (0..batch).flat_map(|image| (0..outputs).map(move |output| (image, output))) {
+        for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
+            let mut sum = f64::from(bias[output]);
+            for channel in 0..inputs {
+                for (i, j) in (0..kernel_rows).flat_map(|i| (0..kernel_cols).map(move |j| (i, j))) {
+                    let at = [row * stride + i, col * stride + j].map(|at| at.wrapping_sub(padding));
+                    let value = if at[0] < input_rows && at[1] < input_cols {
+                        input[((image * inputs + channel) * input_rows + at[0]) * input_cols + at[1]]
+                    } else {
+                        outside[channel]
+                    };
+                    let weight = weight[((output * inputs + channel) * kernel_rows + i) * kernel_cols + j];
+                    sum += f64::from(value) * f64::from(weight);
+                }
+            }
+            let sum = sum as f32 + if case.carried { carried[results.len()] } else { 0.0 };
+            results.push(match &case.activation {
+                Activation::Linear => sum,
+                Activation::Relu => sum.max(0.0),
+                Activation::PRelu(slopes) => {
+                    if sum < 0.0 {
+                        sum * slopes[output]
+                    } else {
+                        sum
+                    }
+                }
+            });
+        }
+    }
+    results
+}
+
+/// `[batch, channels, rows, cols]` in a blocked layout.
+fn blocked(layout: &Layout, batch: usize, outside: Option<&[f32]>, values: &[f32]) -> Buffer {
+    let mut buffer = Buffer::images(layout, batch, outside);
+    let places = (0..batch * layout.channels)
+        .flat_map(|plane| (0..layout.rows).flat_map(move |row| (0..layout.cols).map(move |col| (plane, row, col))));
+    for ((plane, row, col), value) in places.zip(values) {
+        let (image, channel) = (plane / layout.channels, plane % layout.channels);
+        let block = image * layout.image() + channel / layout.lanes * layout.block();
+        let pixel = (row + layout.halo) * layout.row() + (col + layout.halo) * layout.lanes;
+        buffer[block + pixel + channel % layout.lanes] = *value;
+    }
+    buffer
+}
+
+/// The largest difference relative to the largest value.
+fn compare(level: Level, case: &Case, source: Source, algorithm: Algorithm) -> f32 {
+    let Case { shape, batch, size, .. } = case.clone();
+    let [_, outputs, rows, cols] = case.output();
+    let input = values(batch * shape.inputs * size[0] * size[1], 1);
+    let (weight, bias) = (values(shape.weights(), 2), values(outputs, 3));
+    let carried = values(batch * outputs * rows * cols, 4);
+    let outside = if case.outside { values(shape.inputs, 5) } else { vec![0.0; shape.inputs] };
+    let expected = plain(case, &input, &outside, &weight, &bias, &carried);
+
+    let (from, from_values) = if source == Source::Planar {
+        let layout = Layout::planar(shape.inputs, size, shape.padding);
+        let mut buffer = Buffer::images(&layout, batch, Some(&outside));
+        from_planar(&input, &layout, &mut buffer);
+        (layout, buffer)
+    } else {
+        let layout = Layout::blocked(level, shape.inputs, size, shape.padding + 1);
+        // Only the padding is ever read.
+        let layout = if case.outside { Layout { halo: shape.padding, ..layout } } else { layout };
+        (layout, blocked(&layout, batch, Some(&outside), &input))
+    };
+    let carried_layout = Layout::blocked(level, outputs, [rows, cols], 0);
+    let carried = blocked(&carried_layout, batch, None, &carried);
+    let to = Layout::blocked(level, outputs, [rows, cols], 1);
+    let mut target = Buffer::images(&to, batch, Some(&vec![7.0; outputs]));
+    let untouched = target.clone();
+    let convolution = Convolution::new(level, shape, source, algorithm, &weight, &bias, &case.activation);
+    let carried = case.carried.then_some((&carried_layout, &*carried));
+    convolution.run(batch, (&from, &from_values), carried, (&to, &mut target));
+
+    let inside = |at: usize| {
+        let (row, col) = (at % to.block() / to.row(), at % to.row() / to.lanes);
+        (1..=rows).contains(&row) && (1..=cols).contains(&col)
+    };
+    for at in (0..target.len()).filter(|&at| !inside(at)) {
+        assert!(target[at].to_bits() == untouched[at].to_bits(), "the halo was written to at {at}");
+    }
+    difference(&from_blocked(&to, &target), &expected)
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let channels = prop_oneof![1usize..6, 14usize..19, 30usize..36, Just(48usize), Just(65usize)];
+    let sizes = (1usize..20, 1usize..20, 1usize..8, 1usize..8, 1usize..3, 0usize..4);
+    let rest = (1usize..4, any::<bool>(), 0usize..3, any::<bool>());
+    (channels.clone(), channels, sizes, rest).prop_filter_map("no window fits", |(inputs, outputs, sizes, rest)| {
+        let (rows, cols, kernel_rows, kernel_cols, stride, padding) = sizes;
+        let (batch, carried, activation, outside) = rest;
+        let shape = Shape { inputs, outputs, kernel: [kernel_rows, kernel_cols], stride, padding };
+        shape.output([rows, cols])?;
+        let activation = match activation {
+            0 => Activation::Linear,
+            1 => Activation::Relu,
+            _ => Activation::PRelu(values(outputs, 6)),
+        };
+        Some(Case { shape, batch, size: [rows, cols], carried, activation, outside })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn convolutions_of_any_shape_are_the_plain_sums(case in cases()) {
+        for level in Level::available() {
+            for source in [Source::Blocked, Source::Planar] {
+                let difference = compare(level, &case, source, Algorithm::Direct);
+                prop_assert!(difference < 1e-5, "{} {source:?}: {difference:e}", level.name());
+            }
+        }
+    }
+
+    #[test]
+    fn winograd_gives_the_plain_sums(case in cases()) {
+        let shape = Shape { kernel: [3, 3], stride: 1, padding: case.shape.padding.min(1), ..case.shape };
+        let case = Case { shape, ..case };
+        prop_assume!(case.shape.output(case.size).is_some());
+        for level in Level::available() {
+            let difference = compare(level, &case, Source::Blocked, Algorithm::Winograd);
+            prop_assert!(difference < 5e-5, "{}: {difference:e}", level.name());
+        }
+    }
+}
+
+#[test]
+fn a_vector_for_every_image_is_a_matrix_product() {
+    for batch in [1, 2, 13, 31] {
+        let shape = Shape { inputs: 37, outputs: 45, kernel: [3, 2], stride: 1, padding: 0 };
+        let case = Case { shape, batch, size: [3, 2], carried: true, activation: Activation::Relu, outside: false };
+        for level in Level::available() {
+            let difference = compare(level, &case, Source::Blocked, Algorithm::Direct);
+            assert!(difference < 1e-5, "{} batch {batch}: {difference:e}", level.name());
+        }
+    }
+}
+
+#[test]
+fn pools_and_combinations_are_what_they_say() {
+    let (batch, channels, size) = (2, 19, [7, 5]);
+    let input = values(batch * channels * 35, 1);
+    for level in Level::available() {
+        let from = Layout::blocked(level, channels, size, 1);
+        let source = blocked(&from, batch, Some(&vec![9.0; channels]), &input);
+
+        let pooled = Layout::blocked(level, channels, [4, 3], 0);
+        let mut target = Buffer::images(&pooled, batch, None);
+        max_pool(3, 2, 1, (&from, &source), (&pooled, &mut target));
+        let window = |plane: &[f32], row: usize, col: usize| {
+            let rows = (2 * row).saturating_sub(1)..(2 * row + 2).min(7);
+            let cols = (2 * col).saturating_sub(1)..(2 * col + 2).min(5);
+            rows.flat_map(|row| cols.clone().map(move |col| plane[row * 5 + col])).fold(f32::MIN, f32::max)
+        };
+        let expected: Vec<f32> =
+            input.chunks(35).flat_map(|plane| (0..12).map(move |at| window(plane, at / 3, at % 3))).collect();
+        assert_eq!(from_blocked(&pooled, &target), expected, "{}", level.name());
+
+        let pixel = Layout::blocked(level, channels, [1, 1], 0);
+        let mut target = Buffer::images(&pixel, batch, None);
+        mean((&from, &source), (&pixel, &mut target));
+        let expected: Vec<f32> = input.chunks(35).map(|plane| plane.iter().sum::<f32>() / 35.0).collect();
+        assert!(difference(&from_blocked(&pixel, &target), &expected) < 1e-6);
+
+        let (scale, shift) = (values(channels, 2), values(channels, 3));
+        let combine = Combine {
+            scale: Some(scale.clone()),
+            shift: Some(shift.clone()),
+            activation: Activation::PRelu(vec![0.5; channels]),
+        };
+        let to = Layout { halo: 2, ..from };
+        let mut target = Buffer::images(&to, batch, None);
+        combine.run((&from, &source), Some((&from, &source)), (&to, &mut target));
+        let expected: Vec<f32> = input
+            .iter()
+            .enumerate()
+            .map(|(at, value)| {
+                let channel = at / 35 % channels;
+                let sum = value * scale[channel] + shift[channel] + value;
+                if sum < 0.0 { sum * 0.5 } else { sum }
+            })
+            .collect();
+        assert!(difference(&from_blocked(&to, &target), &expected) < 1e-6);
+    }
+}
