@@ -15,7 +15,10 @@ import sys
 import tempfile
 import time
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.exit("error: numpy is not installed: pip install -r requirements.txt")
 
 import report
 from checkpoint import Refused, read_card
@@ -33,27 +36,24 @@ def say(text: str) -> None:
 
 def counts(text: str) -> list[int]:
     """`1,2,8` as numbers above zero; `...` between two numbers doubles the first until the second: `1,...,64`."""
-    numbers = []
+    numbers, doubling = [], False
     for word in text.split(","):
-        if word == "...":
-            numbers.append(None)
+        if word == "..." and numbers:
+            doubling = True
             continue
-        value = int(word)
-        if value < 1:
-            raise ValueError(text)
-        if numbers[-1:] == [None]:
-            numbers.pop()
-            while numbers[-1] * 2 < value:
-                numbers.append(numbers[-1] * 2)
-        numbers.append(value)
-    if not numbers or None in numbers:
-        raise ValueError(text)
+        value = positive(word)
+        while doubling and numbers[-1] * 2 < value:
+            numbers.append(numbers[-1] * 2)
+        numbers, doubling = [*numbers, value], False
+    if doubling:
+        raise argparse.ArgumentTypeError(f"{text}: nothing follows `...`")
     return list(dict.fromkeys(numbers))
 
 
 def positive(text: str) -> int:
-    (value,) = counts(text)
-    return value
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number above zero")
+    return int(text)
 
 
 def parse() -> argparse.Namespace:
@@ -67,7 +67,8 @@ def parse() -> argparse.Namespace:
     peers = list(dict.fromkeys([*INFERENCE_PEERS, *TRAINING_PEERS]))
     parser.add_argument("--peers", metavar="A,B", help=f"which peers (default: all), of {', '.join(peers)}")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--batch", type=counts, default=[1, 8, 32], metavar="N,N", help="images (default: 1,8,32)")
+    size.add_argument("--batch", type=counts, metavar="N,N",
+                      help="images (default: 1,8,32; for training 8,32)")
     size.add_argument("--sizes", type=counts, metavar="N,N",
                       help="in place of --batch: also draw time against batch; 1,...,64 doubles")
     parser.add_argument("--threads", type=counts, default=[2], metavar="N,N", help="threads of every side (default: 2)")
@@ -86,7 +87,9 @@ def parse() -> argparse.Namespace:
             kind = "training" if arguments.train else "inference"
             parser.error(f"--peers {peer}: no such peer of {kind}; there are {', '.join(known)}")
     arguments.engines = ["training"] if arguments.train else arguments.engines.split(",")
-    arguments.batch = arguments.sizes or arguments.batch
+    arguments.batch = arguments.sizes or arguments.batch or ([8, 32] if arguments.train else [1, 8, 32])
+    if arguments.train and 1 in arguments.batch:
+        parser.error("--train at batch 1: batch normalisation cannot train on one image; begin at 2")
     return arguments
 
 
@@ -133,7 +136,7 @@ def check(sides: list, batches: list[int], reference: np.ndarray) -> list[dict]:
     if wrong:
         raise Refused(
             f"logits differ from PyTorch's by more than {ABSOLUTE} + {RELATIVE} of them: {'; '.join(wrong)}. To time "
-            "them would mean nothing; a peer is left out by naming the others with --peers"
+            "them would mean nothing; name the others with --peers or --engines to leave these out"
         )
     return rows
 

@@ -99,7 +99,7 @@ def plot(rows: list[dict], title: str, paths: list[pathlib.Path]) -> str | None:
         return "no plot: matplotlib is not installed"
     matplotlib.use("Agg")
     from matplotlib import pyplot
-    from matplotlib.ticker import NullLocator
+    from matplotlib.ticker import LogFormatter, NullLocator
 
     models = list(dict.fromkeys(row["model"] for row in rows))
     threads = list(dict.fromkeys(row["threads"] for row in rows))
@@ -110,19 +110,23 @@ def plot(rows: list[dict], title: str, paths: list[pathlib.Path]) -> str | None:
     for (line, model), (column, count) in ((a, b) for a in enumerate(models) for b in enumerate(threads)):
         panel = panels[line][column]
         for index, name in enumerate(names):
-            points = sorted(
-                (row["batch"], row["median_ms"] / row["batch"])
+            here = [
+                row
                 for row in rows
                 if (row["model"], row["threads"], f"{row['engine']} {row['precision']}") == (model, count, name)
-                and row["median_ms"] is not None
-            )
+            ]
+            points = sorted((row["batch"], row["median_ms"] / row["batch"]) for row in here if row["median_ms"])
+            # An engine without points stands in the legend with the reason.
+            why = next((f": {row['status']}" for row in here if row["status"]), "")[:60]
             width = 2.5 if name.startswith("emoxide") else 1.2
-            if points:
-                panel.plot(*zip(*points), marker="o", markersize=3, linewidth=width, color=f"C{index}", label=name)
+            x, y = [batch for batch, _ in points], [each for _, each in points]
+            panel.plot(x, y, marker="o", markersize=3, linewidth=width, color=f"C{index}", label=name + why)
         panel.set(xscale="log", yscale="log", xlabel="batch [images]", ylabel="time of an image [ms]")
         panel.set_title(f"{model}, {count} thread{'s' if count > 1 else ''}")
         panel.set_xticks(batches, labels=[str(batch) for batch in batches])
         panel.xaxis.set_minor_locator(NullLocator())
+        for formatted in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+            formatted(LogFormatter(minor_thresholds=(1.5, 0.5)))
         panel.grid(alpha=0.3, which="both")
         panel.legend(fontsize=7)
     figure.suptitle(title, fontsize=9)

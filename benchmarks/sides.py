@@ -157,7 +157,7 @@ class Program:
         except OSError as error:
             raise Refused(f"--emoxide {self.path}: {error.strerror}") from error
         if done.returncode != 0:
-            words = done.stderr.strip() or f"it ended with {done.returncode} and said nothing"
+            words = done.stderr.strip().removeprefix("error: ") or f"it ended with {done.returncode} and said nothing"
             raise Refused(f"`emoxide {' '.join(arguments)}` failed: {words}")
         return done.stdout
 

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-LEARNING_RATE = 0.01
+LEARNING_RATE = 1e-4
 MOMENTUM = 0.9
 
 
@@ -67,9 +67,9 @@ def torch_training(arguments):
             loss = torch.nn.functional.cross_entropy(model(images), labels)
             loss.backward()
             optimiser.step()
-            return loss
+            return loss.item()
 
-        return step, lambda loss: np.float32(loss.item())
+        return step, float
 
     return prepare
 
