@@ -107,7 +107,9 @@ fn append(operation: &mut Operation, affine: Option<&Affine>, next: Activation) 
                 for ((weights, bias), (scale, shift)) in
                     weight.chunks_mut(per_output).zip(bias).zip(scale.iter().zip(shift))
                 {
-                    weights.iter_mut().for_each(|weight| *weight *= scale);
+                    for weight in weights {
+                        *weight *= scale;
+                    }
                     *bias = *bias * scale + shift;
                 }
             }
@@ -143,7 +145,9 @@ fn prepend(operation: &mut Operation, affine: &Affine) {
         let mut sum = 0.0f64;
         for (weights, (scale, shift)) in weights.chunks_mut(area).zip(affine.scale.iter().zip(&affine.shift)) {
             sum += weights.iter().map(|&weight| f64::from(weight)).sum::<f64>() * f64::from(*shift);
-            weights.iter_mut().for_each(|weight| *weight *= scale);
+            for weight in weights {
+                *weight *= scale;
+            }
         }
         *bias += sum as f32;
     }

@@ -283,7 +283,7 @@ impl<'a> Run<'a> {
         }
         let threads = rayon::current_num_threads();
         // Either the weights stay in the cache while the bands pass, or a band stays while the weights pass.
-        let bands_first = weights.len() * size_of::<f32>() <= RESIDENT;
+        let bands_first = size_of_val(weights) <= RESIDENT;
         let band_row = layout.row() * layout.blocks() * shape.stride * size_of::<f32>();
         let resident = if bands_first { (BAND / band_row).max(4) } else { usize::MAX };
         let parallel = if bands_first { self.batch } else { self.batch * groups.len() };

@@ -68,7 +68,9 @@ pub fn mean((source_layout, source): (&Layout, &[f32]), (target_layout, target):
                 sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
             }
         }
-        sums.iter_mut().for_each(|sum| *sum /= area);
+        for sum in sums {
+            *sum /= area;
+        }
     }
 }
 
