@@ -379,7 +379,7 @@ pub(super) fn groups(blocks: usize) -> Vec<Range<usize>> {
 }
 
 /// `[outputs, inputs, kernel]` to `[groups][taps][inner][blocks of the group · lanes]`, zero beyond the last channel.
-fn pack(lanes: usize, shape: &Shape, source: Source, weight: &[f32]) -> Buffer {
+pub(super) fn pack(lanes: usize, shape: &Shape, source: Source, weight: &[f32]) -> Buffer {
     let area = shape.kernel[0] * shape.kernel[1];
     let inner = if source == Source::Planar { 1 } else { lanes };
     let input_blocks = shape.inputs.div_ceil(inner);
