@@ -9,6 +9,8 @@ mod error;
 mod fuse;
 mod graph;
 mod plan;
+mod precision;
 
 pub use error::CompileError;
 pub use plan::Engine;
+pub use precision::{Precision, UnknownPrecision};

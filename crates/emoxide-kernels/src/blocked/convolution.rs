@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::{
     layout::{Buffer, Layout},
+    rounded::{Narrow, Rounded},
     tile::{Carried, Finish, Part, Target, tiling},
     winograd::Winograd,
 };
@@ -68,6 +69,11 @@ pub enum Algorithm {
     /// Winograd's F(4x4, 3x3): a quarter of the multiplications of a 3x3 window with stride 1, about ten times the
     /// rounding. Lavin and Gray, arXiv 1509.09308.
     Winograd,
+    /// Direct, of operands that are rounded to bfloat16; sums in float32.
+    Bf16,
+    /// Direct, of operands that are rounded to 8-bit integers: weights with a scale for every output channel, the source
+    /// with one for every image, its largest value; sums in float32.
+    Int8,
 }
 
 /// A convolution whose weights are packed.
@@ -87,6 +93,7 @@ enum Kind {
     /// `[groups][taps][inner][blocks of the group · lanes]`
     Direct(Buffer),
     Winograd(Winograd),
+    Rounded(Rounded),
 }
 
 #[derive(Debug)]
@@ -105,8 +112,8 @@ impl Convolution {
     /// Packs the weight `[outputs, inputs, kernel rows, kernel cols]` and the bias `[outputs]`.
     ///
     /// # Panics
-    /// When lengths do not fit the shape, stride is not 1 or 2, the level is not available, or Winograd's method is
-    /// asked for where [`Convolution::suits_winograd`] is false.
+    /// When lengths do not fit the shape, stride is not 1 or 2, the level is not available, Winograd's method is asked
+    /// for where [`Convolution::suits_winograd`] is false, or rounding for planes.
     pub fn new(
         level: Level,
         shape: Shape,
@@ -140,6 +147,11 @@ impl Convolution {
             Algorithm::Winograd => {
                 assert!(Self::suits_winograd(&shape, source), "{shape:?} is not for Winograd's method");
                 Kind::Winograd(Winograd::new(level, &shape, weight))
+            }
+            Algorithm::Bf16 | Algorithm::Int8 => {
+                assert_eq!(source, Source::Blocked, "planes are not rounded");
+                let narrow = if algorithm == Algorithm::Bf16 { Narrow::Bf16 } else { Narrow::Int8 };
+                Kind::Rounded(Rounded::new(level, &shape, narrow, weight))
             }
         };
         Self { level, shape, source, kind, bias: padded(bias), activation }
@@ -186,6 +198,7 @@ impl Convolution {
         match &self.kind {
             Kind::Direct(weights) => run.direct(weights),
             Kind::Winograd(winograd) => winograd.run(&run),
+            Kind::Rounded(rounded) => rounded.run(&run),
         }
     }
 
@@ -211,6 +224,7 @@ impl Convolution {
                 }
             }
             Kind::Winograd(winograd) => winograd.run_here(&run),
+            Kind::Rounded(_) => unreachable!("training rounds nothing"),
         }
     }
 

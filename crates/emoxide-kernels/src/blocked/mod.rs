@@ -12,6 +12,7 @@ mod layout;
 mod outer;
 mod planar;
 mod pool;
+mod rounded;
 mod tile;
 mod transpose;
 mod transposed;
