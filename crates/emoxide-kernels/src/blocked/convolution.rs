@@ -6,6 +6,7 @@ use super::{
     layout::{Buffer, Layout},
     rounded::{Narrow, Rounded},
     tile::{Carried, Finish, Part, Target, tiling},
+    weights::pack,
     winograd::Winograd,
 };
 use crate::{level::Level, simd::shape};
@@ -143,7 +144,7 @@ impl Convolution {
             }
         };
         let kind = match algorithm {
-            Algorithm::Direct => Kind::Direct(pack(lanes, &shape, source, weight)),
+            Algorithm::Direct => Kind::Direct(pack(level, &shape, source, weight)),
             Algorithm::Winograd => {
                 assert!(Self::suits_winograd(&shape, source), "{shape:?} is not for Winograd's method");
                 Kind::Winograd(Winograd::new(level, &shape, weight))
@@ -390,34 +391,4 @@ impl<'a> Run<'a> {
 /// Blocks in pairs; a last one may stay alone.
 pub(super) fn groups(blocks: usize) -> Vec<Range<usize>> {
     (0..blocks).step_by(2).map(|first| first..(first + 2).min(blocks)).collect()
-}
-
-/// `[outputs, inputs, kernel]` to `[groups][taps][inner][blocks of the group · lanes]`, zero beyond the last channel.
-pub(super) fn pack(lanes: usize, shape: &Shape, source: Source, weight: &[f32]) -> Buffer {
-    let area = shape.kernel[0] * shape.kernel[1];
-    let inner = if source == Source::Planar { 1 } else { lanes };
-    let input_blocks = shape.inputs.div_ceil(inner);
-    let blocks = shape.outputs.div_ceil(lanes);
-    let mut packed = Buffer::zeroed(blocks * lanes * input_blocks * inner * area);
-    // Only the last group may be a single block.
-    let full = 2 * lanes * input_blocks * inner * area;
-    packed.par_chunks_mut(full).zip(groups(blocks)).for_each(|(group_weights, group)| {
-        let width = group.len() * lanes;
-        for (index, vectors) in group_weights.chunks_mut(inner * width).enumerate() {
-            let (block, tap) = (index / area, index % area);
-            for (lane, vectors) in vectors.chunks_mut(width).enumerate() {
-                let input = block * inner + lane;
-                if input >= shape.inputs {
-                    continue;
-                }
-                for (k, value) in vectors.iter_mut().enumerate() {
-                    let output = group.start * lanes + k;
-                    if output < shape.outputs {
-                        *value = weight[(output * shape.inputs + input) * area + tap];
-                    }
-                }
-            }
-        }
-    });
-    packed
 }

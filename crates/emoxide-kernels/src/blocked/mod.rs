@@ -17,6 +17,7 @@ mod tile;
 mod transpose;
 mod transposed;
 mod weight_gradient;
+mod weights;
 mod winograd;
 
 pub use combine::Combine;

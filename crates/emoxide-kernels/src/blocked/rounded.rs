@@ -8,14 +8,15 @@ use std::{cell::RefCell, ops::Range};
 use rayon::prelude::*;
 
 use super::{
-    convolution::{Run, Shape, Source, groups, pack},
+    convolution::{Run, Shape, Source, groups},
     layout::Buffer,
     planar::sized,
     tile::{Carried, Part, tiling},
+    weights::pack,
 };
 use crate::{
     level::Level,
-    simd::{self, Kernel, Simd, dispatch},
+    simd::{Kernel, Simd, dispatch},
 };
 
 /// The type that operands are rounded to.
@@ -56,8 +57,7 @@ impl Rounded {
             let scale = narrow.scale(largest(level, weight));
             Round { narrow, scale, source: weight, target: rounded }.run(level);
         }
-        let lanes = simd::shape(level).lanes;
-        Self { narrow, weights: pack(lanes, shape, Source::Blocked, &rounded) }
+        Self { narrow, weights: pack(level, shape, Source::Blocked, &rounded) }
     }
 
     pub(super) fn run(&self, run: &Run<'_>) {
