@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-/// Environment variable that pins the level: `portable`, `avx2` or `avx512`.
+/// Environment variable that pins the level, by its name.
 pub const LEVEL_VARIABLE: &str = "EMOXIDE_CPU";
 
 /// Instruction set of the kernels, from the slowest to the fastest.
@@ -17,13 +17,17 @@ pub enum Level {
     Avx2,
     /// AVX-512F, 16 lanes.
     Avx512,
+    /// AVX-512 with dot products of bfloat16 and of bytes (BF16 and VNNI).
+    Avx512Bf16,
+    /// That and matrix tiles of bfloat16 and of bytes (AMX), which the kernel of the system has to permit.
+    Amx,
 }
 
 /// Why a requested [`Level`] cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LevelError {
     /// The variable holds something else than a level's name.
-    #[error("{LEVEL_VARIABLE}={value}: unknown level; use portable, avx2 or avx512, or unset the variable")]
+    #[error("{LEVEL_VARIABLE}={value}: unknown level; use portable, avx2, avx512, avx512-bf16 or amx, or unset the variable")]
     Unknown {
         /// What the variable holds.
         value: String,
@@ -40,7 +44,7 @@ pub enum LevelError {
 
 impl Level {
     /// All levels, the slowest first.
-    pub const ALL: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
+    pub const ALL: [Level; 5] = [Level::Portable, Level::Avx2, Level::Avx512, Level::Avx512Bf16, Level::Amx];
 
     /// The level's name in [`LEVEL_VARIABLE`].
     pub fn name(self) -> &'static str {
@@ -48,6 +52,8 @@ impl Level {
             Level::Portable => "portable",
             Level::Avx2 => "avx2",
             Level::Avx512 => "avx512",
+            Level::Avx512Bf16 => "avx512-bf16",
+            Level::Amx => "amx",
         }
     }
 
@@ -64,8 +70,16 @@ impl Level {
             Level::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("avx512bf16")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Level::Amx => Level::Avx512Bf16.is_available() && crate::amx::is_permitted(),
             #[cfg(not(target_arch = "x86_64"))]
-            Level::Avx2 | Level::Avx512 => false,
+            Level::Avx2 | Level::Avx512 | Level::Avx512Bf16 | Level::Amx => false,
         }
     }
 

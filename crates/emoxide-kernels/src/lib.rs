@@ -8,6 +8,8 @@
 //! [`prelu`] follows. [`conv`], [`batch_norm`] and [`mod@prelu`] have the same computations on slices. This is the only crate of the workspace with `unsafe` code: the
 //! intrinsics in `simd` and the inner loops in `micro`, behind checked constructors.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub mod batch_norm;
 pub mod blocked;
 pub mod conv;

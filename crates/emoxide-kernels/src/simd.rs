@@ -26,6 +26,17 @@ pub(crate) trait Simd: Copy {
     unsafe fn store(to: *mut f32, vector: Self::Vector);
     /// `a * b + c`.
     unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// `a · b + c` of what the instruction set multiplies: floats, unless it is one of [`Words`].
+    #[inline(always)]
+    unsafe fn product(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: by the trait's contract.
+        unsafe { Self::mul_add(a, b, c) }
+    }
+    /// Sums of [`Simd::product`] as floats.
+    #[inline(always)]
+    unsafe fn to_float(sums: Self::Vector) -> Self::Vector {
+        sums
+    }
     /// `a + b`.
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a - b`.
@@ -68,9 +79,9 @@ pub(crate) fn shape(level: Level) -> Shape {
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => Shape { lanes: Avx2::LANES, block: 4, pixels: Avx2::PIXELS },
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => Shape { lanes: Avx512::LANES, block: 8, pixels: Avx512::PIXELS },
+        Level::Avx512 | Level::Avx512Bf16 | Level::Amx => Shape { lanes: Avx512::LANES, block: 8, pixels: Avx512::PIXELS },
         #[cfg(not(target_arch = "x86_64"))]
-        Level::Avx2 | Level::Avx512 => unreachable!("levels are checked for availability before they are used"),
+        _ => unreachable!("levels are checked for availability before they are used"),
     }
 }
 
@@ -87,9 +98,9 @@ pub(crate) unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) {
         Level::Avx2 => unsafe { avx2(kernel) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { avx512(kernel) },
+        Level::Avx512 | Level::Avx512Bf16 | Level::Amx => unsafe { avx512(kernel) },
         #[cfg(not(target_arch = "x86_64"))]
-        Level::Avx2 | Level::Avx512 => unreachable!("levels are checked for availability before they are used"),
+        _ => unreachable!("levels are checked for availability before they are used"),
     }
 }
 
@@ -105,6 +116,58 @@ unsafe fn avx2<K: Kernel>(kernel: K) {
 unsafe fn avx512<K: Kernel>(kernel: K) {
     // SAFETY: the feature is enabled here; the caller vouches for the arguments. 32 registers.
     unsafe { kernel.run::<Avx512, 8, 3, 12>() }
+}
+
+/// Several narrow values in the 32 bits of a lane, which an instruction multiplies and adds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// Two bfloat16; sums are floats.
+    Bf16,
+    /// Four bytes: unsigned of the source, signed of the weight; sums are 32-bit integers.
+    Bytes,
+}
+
+impl Words {
+    /// Values in a word.
+    pub(crate) fn values(self) -> usize {
+        match self {
+            Words::Bf16 => 2,
+            Words::Bytes => 4,
+        }
+    }
+}
+
+/// Runs the kernel with instructions for words.
+///
+/// # Safety
+/// The level is [`Level::Avx512Bf16`] or better and available, and the kernel's arguments are valid for [`Kernel::run`].
+pub(crate) unsafe fn dispatch_words<K: Kernel>(words: Words, kernel: K) {
+    #[cfg(target_arch = "x86_64")]
+    match words {
+        // SAFETY: the caller vouches for instructions and arguments.
+        Words::Bf16 => unsafe { avx512_bf16(kernel) },
+        // SAFETY: as above.
+        Words::Bytes => unsafe { avx512_vnni(kernel) },
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (words, kernel);
+        unreachable!("levels are checked for availability before they are used")
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn avx512_bf16<K: Kernel>(kernel: K) {
+    // SAFETY: the features are enabled here; the caller vouches for the arguments.
+    unsafe { kernel.run::<Bf16Words, 8, 3, 12>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn avx512_vnni<K: Kernel>(kernel: K) {
+    // SAFETY: the features are enabled here; the caller vouches for the arguments.
+    unsafe { kernel.run::<ByteWords, 8, 3, 12>() }
 }
 
 /// Plain arrays, left to the compiler's vectoriser.
@@ -259,6 +322,136 @@ x86_level!(
     max = _mm512_max_ps,
     min = _mm512_min_ps
 );
+
+/// AVX-512 whose products are of other things than floats.
+#[cfg(target_arch = "x86_64")]
+macro_rules! words {
+    ($name:ident, $doc:literal, $product:expr, $to_float:expr) => {
+        #[doc = $doc]
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name;
+
+        // SAFETY of the blocks: the trait's contract gives the instruction set and the valid pointers.
+        impl Simd for $name {
+            const LANES: usize = Avx512::LANES;
+            const PIXELS: usize = Avx512::PIXELS;
+            type Vector = <Avx512 as Simd>::Vector;
+
+            #[inline(always)]
+            unsafe fn splat(value: f32) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { Avx512::splat(value) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { Avx512::load(from) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(to: *mut f32, vector: Self::Vector) {
+                // SAFETY: see above.
+                unsafe { Avx512::store(to, vector) }
+            }
+
+            #[inline(always)]
+            unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { Avx512::mul_add(a, b, c) }
+            }
+
+            #[inline(always)]
+            unsafe fn product(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { $product(a, b, c) }
+            }
+
+            #[inline(always)]
+            unsafe fn to_float(sums: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { $to_float(sums) }
+            }
+
+            #[inline(always)]
+            unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { Avx512::add(a, b) }
+            }
+
+            #[inline(always)]
+            unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { Avx512::sub(a, b) }
+            }
+
+            #[inline(always)]
+            unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { Avx512::max(a, b) }
+            }
+
+            #[inline(always)]
+            unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { Avx512::min(a, b) }
+            }
+
+            #[inline(always)]
+            unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+                // SAFETY: see above.
+                unsafe { Avx512::transpose(from, from_row, to, to_row) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+words!(Bf16Words, "Pairs of bfloat16; sums are floats.", dot_bf16, std::convert::identity);
+#[cfg(target_arch = "x86_64")]
+words!(ByteWords, "Bytes, unsigned times signed; sums are integers.", dot_bytes, integers_to_floats);
+
+/// # Safety
+/// The processor has AVX512-BF16.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn dot_bf16(
+    a: std::arch::x86_64::__m512,
+    b: std::arch::x86_64::__m512,
+    c: std::arch::x86_64::__m512,
+) -> std::arch::x86_64::__m512 {
+    // SAFETY: the instruction is there by the caller; the types are 512 bits for which every pattern is valid.
+    unsafe { std::arch::x86_64::_mm512_dpbf16_ps(c, std::mem::transmute(a), std::mem::transmute(b)) }
+}
+
+/// # Safety
+/// The processor has AVX512-VNNI.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn dot_bytes(
+    a: std::arch::x86_64::__m512,
+    b: std::arch::x86_64::__m512,
+    c: std::arch::x86_64::__m512,
+) -> std::arch::x86_64::__m512 {
+    use std::arch::x86_64::{_mm512_castps_si512, _mm512_castsi512_ps, _mm512_dpbusd_epi32};
+
+    // SAFETY: by the caller.
+    unsafe {
+        let [a, b, c] = [a, b, c].map(|vector| _mm512_castps_si512(vector));
+        _mm512_castsi512_ps(_mm512_dpbusd_epi32(c, a, b))
+    }
+}
+
+/// # Safety
+/// The processor has AVX-512F.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn integers_to_floats(sums: std::arch::x86_64::__m512) -> std::arch::x86_64::__m512 {
+    use std::arch::x86_64::{_mm512_castps_si512, _mm512_cvtepi32_ps};
+
+    // SAFETY: by the caller.
+    unsafe { _mm512_cvtepi32_ps(_mm512_castps_si512(sums)) }
+}
 
 /// [`Simd::transpose`] for 8 lanes.
 ///

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{
     layout::{Buffer, Layout},
     rounded::{Narrow, Rounded},
-    tile::{Carried, Finish, Part, Target, tiling},
+    tile::{Carried, Finish, Operands, Part, Target, tiling},
     weights::pack,
     winograd::Winograd,
 };
@@ -374,6 +374,7 @@ impl<'a> Run<'a> {
             source_col: source.lanes * shape.stride,
             weights: &weights[group.start * per_block..group.end * per_block],
             bias,
+            operands: Operands::Floats,
             finish,
             carried: self.carried(image, group.start),
             target: self.target(image, group.start),

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, ops::Range};
 
 use crate::{
     level::Level,
-    simd::{Kernel, Simd, dispatch, shape},
+    simd::{Kernel, Simd, Words, dispatch, dispatch_words, shape},
 };
 
 /// What follows the sum, per output channel of the group.
@@ -58,6 +58,27 @@ impl<'a> Target<'a> {
     }
 }
 
+/// What source and weights consist of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Operands<'a> {
+    Floats,
+    /// Words of two bfloat16, lane by lane.
+    Bf16,
+    /// Words of four bytes. Sums begin with the bits of an integer in `bias`, and become floats times these `[blocks · lanes]`,
+    /// plus those.
+    Bytes([&'a [f32]; 2]),
+}
+
+impl Operands<'_> {
+    fn words(self) -> Option<Words> {
+        match self {
+            Self::Floats => None,
+            Self::Bf16 => Some(Words::Bf16),
+            Self::Bytes(_) => Some(Words::Bytes),
+        }
+    }
+}
+
 /// A part of a convolution that one thread computes: some rows, for one or two blocks of output channels.
 ///
 /// `target[k][row][col] = finish(bias[k] + Σ source[tap + lane] · weights[tap][lane][k] + carried[k][row][col])`
@@ -77,6 +98,7 @@ pub(super) struct Part<'a> {
     pub(super) weights: &'a [f32],
     /// `[blocks · lanes]`
     pub(super) bias: &'a [f32],
+    pub(super) operands: Operands<'a>,
     pub(super) finish: Finish<'a>,
     pub(super) carried: Option<Carried<'a>>,
     pub(super) target: Target<'a>,
@@ -140,6 +162,13 @@ impl Part<'_> {
         assert!(read <= self.source.len());
         assert!(self.taps.len() * self.inner * self.blocks * lanes <= self.weights.len());
         assert!(self.blocks * lanes <= self.bias.len());
+        if let Operands::Bytes(lines) = self.operands {
+            assert!(lines.iter().all(|line| self.blocks * lanes <= line.len()));
+        }
+        if self.operands.words().is_some() {
+            assert!(level >= Level::Avx512Bf16 && self.inner == lanes);
+            assert!(matches!(self.source_col / lanes, 1 | 2) && self.source_col.is_multiple_of(lanes));
+        }
         if let Finish::Slopes(slopes) = self.finish {
             assert!(self.blocks * lanes <= slopes.len());
         }
@@ -216,7 +245,7 @@ impl Part<'_> {
                         for c in 0..C {
                             let pixel = S::splat(*at.add(c * step));
                             for k in 0..K {
-                                sums[r][c][k] = S::mul_add(pixel, values[k], sums[r][c][k]);
+                                sums[r][c][k] = S::product(pixel, values[k], sums[r][c][k]);
                             }
                         }
                     }
@@ -239,6 +268,17 @@ impl Part<'_> {
     ) {
         // SAFETY: `run` checked the lengths.
         unsafe {
+            if let Operands::Bytes([scales, shifts]) = self.operands {
+                for k in 0..K {
+                    let scale = S::load(scales.as_ptr().add(k * S::LANES));
+                    let shift = S::load(shifts.as_ptr().add(k * S::LANES));
+                    for r in 0..R {
+                        for c in 0..C {
+                            sums[r][c][k] = S::mul_add(S::to_float(sums[r][c][k]), scale, shift);
+                        }
+                    }
+                }
+            }
             if let Some(carried) = self.carried {
                 for r in 0..R {
                     for k in 0..K {
@@ -274,6 +314,18 @@ impl Part<'_> {
             step if step == 2 * lanes => TWO_VECTORS,
             _ => ANY,
         };
+        if let Some(words) = self.operands.words() {
+            // SAFETY: as for this function; `run` checked that there are instructions for words.
+            unsafe {
+                match (self.blocks, step) {
+                    (1, ONE_VECTOR) => dispatch_words(words, Tiles::<R, C, 1, ONE_VECTOR>(self)),
+                    (1, _) => dispatch_words(words, Tiles::<R, C, 1, TWO_VECTORS>(self)),
+                    (_, ONE_VECTOR) => dispatch_words(words, Tiles::<R, C, 2, ONE_VECTOR>(self)),
+                    (_, _) => dispatch_words(words, Tiles::<R, C, 2, TWO_VECTORS>(self)),
+                }
+            }
+            return;
+        }
         // SAFETY: as for this function.
         unsafe {
             match (self.blocks, step) {

@@ -4,7 +4,7 @@
 use super::{
     convolution::{Shape, Source, groups},
     layout::{Buffer, Layout},
-    tile::{Finish, Part, Target, tiling},
+    tile::{Finish, Operands, Part, Target, tiling},
     weights::pack,
 };
 use crate::level::Level;
@@ -113,6 +113,7 @@ impl Transposed {
                         source_col: lanes,
                         weights: &weights[group.start * per_block..group.end * per_block],
                         bias: &self.zeros,
+                        operands: Operands::Floats,
                         finish: Finish::Linear,
                         carried: None,
                         target: memory.part(image * target_layout.image() + first),

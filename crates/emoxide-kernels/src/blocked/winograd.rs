@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::{
     convolution::{Run, Shape, groups},
     layout::{Buffer, Layout},
-    tile::{Carried, Finish, Finisher, Part, Target, tiling},
+    tile::{Carried, Finish, Finisher, Operands, Part, Target, tiling},
 };
 use crate::{
     level::Level,
@@ -127,6 +127,7 @@ impl Winograd {
                         source_col: lanes,
                         weights: &weights[place * inputs * width..(place + 1) * inputs * width],
                         bias: &self.zeros,
+                        operands: Operands::Floats,
                         finish: Finish::Linear,
                         carried: None,
                         target: Target::new(&mut products[place * width * tiles..(place + 1) * width * tiles]),
