@@ -27,7 +27,9 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LevelError {
     /// The variable holds something else than a level's name.
-    #[error("{LEVEL_VARIABLE}={value}: unknown level; use portable, avx2, avx512, avx512-bf16 or amx, or unset the variable")]
+    #[error(
+        "{LEVEL_VARIABLE}={value}: unknown level; use portable, avx2, avx512, avx512-bf16 or amx, or unset the variable"
+    )]
     Unknown {
         /// What the variable holds.
         value: String,

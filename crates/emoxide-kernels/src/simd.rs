@@ -79,7 +79,9 @@ pub(crate) fn shape(level: Level) -> Shape {
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => Shape { lanes: Avx2::LANES, block: 4, pixels: Avx2::PIXELS },
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 | Level::Avx512Bf16 | Level::Amx => Shape { lanes: Avx512::LANES, block: 8, pixels: Avx512::PIXELS },
+        Level::Avx512 | Level::Avx512Bf16 | Level::Amx => {
+            Shape { lanes: Avx512::LANES, block: 8, pixels: Avx512::PIXELS }
+        }
         #[cfg(not(target_arch = "x86_64"))]
         _ => unreachable!("levels are checked for availability before they are used"),
     }

@@ -9,6 +9,8 @@ mod combine;
 mod convert;
 mod convolution;
 mod layout;
+#[cfg(target_arch = "x86_64")]
+mod matrix;
 mod outer;
 mod planar;
 mod pool;

@@ -1,7 +1,8 @@
-//! Convolutions of rounded operands: bfloat16 or 8-bit integers, sums in float32.
+//! Convolutions of rounded operands: bfloat16 or 8-bit integers, sums in float32 or integers.
 //!
-//! Source and weights are rounded to values that the narrow type holds, and multiplied as 32-bit floats. On a processor
-//! with instructions for the type the sums would have the same terms; here precision has its meaning on every processor.
+//! Where the processor has instructions for the type, several values share the 32 bits of a lane ([`Words`]). Elsewhere source
+//! and weights are rounded to values that the narrow type holds, and multiplied as 32-bit floats: precision has its meaning on
+//! every processor.
 
 use std::{cell::RefCell, ops::Range};
 
@@ -11,12 +12,12 @@ use super::{
     convolution::{Run, Shape, Source, groups},
     layout::Buffer,
     planar::sized,
-    tile::{Carried, Part, tiling},
-    weights::pack,
+    tile::{Carried, Operands, Part, tiling},
+    weights::{pack, pack_words},
 };
 use crate::{
     level::Level,
-    simd::{Kernel, Simd, dispatch},
+    simd::{Kernel, Simd, Words, dispatch, shape},
 };
 
 /// The type that operands are rounded to.
@@ -33,8 +34,26 @@ pub(super) enum Narrow {
 #[derive(Debug)]
 pub(super) struct Rounded {
     narrow: Narrow,
+    packed: Packed,
+}
+
+#[derive(Debug)]
+enum Packed {
     /// `[groups][taps][lanes][blocks of the group · lanes]`
+    Floats(Buffer),
+    /// The same of words.
+    Bf16(Buffer),
+    Int8(Integers),
+}
+
+/// Weights that are integers times a scale. The source's integers have 128 added to them, as their bytes have no sign.
+#[derive(Debug)]
+struct Integers {
     weights: Buffer,
+    /// Per output channel.
+    scales: Vec<f32>,
+    /// What takes the 128 back from the sums: the bits of integers, per output channel.
+    start: Vec<f32>,
 }
 
 /// Bytes of rounded source that a thread works on at a time: about a third of a usual second-level cache.
@@ -51,13 +70,34 @@ thread_local! {
 impl Rounded {
     /// Rounds and packs `[outputs, inputs, kernel rows, kernel cols]`.
     pub(super) fn new(level: Level, shape: &Shape, narrow: Narrow, weight: &[f32]) -> Self {
-        let mut rounded = vec![0.0; weight.len()];
         let per_output = weight.len() / shape.outputs;
-        for (weight, rounded) in weight.chunks(per_output).zip(rounded.chunks_mut(per_output)) {
-            let scale = narrow.scale(largest(level, weight));
-            Round { narrow, scale, source: weight, target: rounded }.run(level);
-        }
-        Self { narrow, weights: pack(level, shape, Source::Blocked, &rounded) }
+        let scales: Vec<f32> = weight.chunks(per_output).map(|weight| narrow.scale(largest(level, weight))).collect();
+        let packed = match (narrow, level >= Level::Avx512Bf16) {
+            (_, false) => {
+                let mut rounded = vec![0.0; weight.len()];
+                let outputs = weight.chunks(per_output).zip(rounded.chunks_mut(per_output));
+                for ((source, target), &scale) in outputs.zip(&scales) {
+                    Round { narrow, scale, source, target }.run(level);
+                }
+                Packed::Floats(pack(level, shape, Source::Blocked, &rounded))
+            }
+            (Narrow::Bf16, true) => {
+                Packed::Bf16(pack_words(shape, Words::Bf16, |output, index| bf16(weight[output * per_output + index])))
+            }
+            (Narrow::Int8, true) => {
+                let integer = |output: usize, index: usize| {
+                    round_integer(weight[output * per_output + index] * scales[output].recip()) as i8
+                };
+                let start = |output: usize| {
+                    let sum: i32 = (0..per_output).map(|index| i32::from(integer(output, index))).sum();
+                    f32::from_bits((-128 * sum) as u32)
+                };
+                let weights = pack_words(shape, Words::Bytes, |output, index| u32::from(integer(output, index) as u8));
+                let start = padded(level, (0..shape.outputs).map(start));
+                Packed::Int8(Integers { weights, scales: padded(level, scales.iter().copied()), start })
+            }
+        };
+        Self { narrow, packed }
     }
 
     pub(super) fn run(&self, run: &Run<'_>) {
@@ -67,8 +107,9 @@ impl Rounded {
         let images = run.source.par_chunks(source.image());
         let scales: Vec<f32> = images.map(|image| self.narrow.scale_of(level, image)).collect();
         let threads = rayon::current_num_threads();
+        let blocks = source.blocks().div_ceil(self.per_word());
         // As many rows as fit, but a few jobs for every thread; where the rows are too few, the threads share the groups.
-        let fitting = BAND / size_of::<f32>() / (source.row() * source.blocks());
+        let fitting = BAND / size_of::<f32>() / (source.row() * blocks);
         let fitting = (fitting.saturating_sub(kernel[0]) / stride).max(4);
         let shared = target.rows.div_ceil((4 * threads).div_ceil(run.batch));
         let band = fitting.min(shared.max(8)).min(target.rows);
@@ -99,21 +140,35 @@ impl Rounded {
         let count = (rows.len() - 1) * stride + kernel[0];
         let len = (count - 1) * row + ((target.cols - 1) * stride + kernel[1]) * lanes;
         let block = count * row;
-        let taps: Vec<usize> = (0..source.blocks())
+        let blocks = source.blocks().div_ceil(self.per_word());
+        let taps: Vec<usize> = (0..blocks)
             .flat_map(|b| {
                 (0..kernel[0]).flat_map(move |r| (0..kernel[1]).map(move |c| b * block + r * row + c * lanes))
             })
             .collect();
+        let per_block = taps.len() * lanes * lanes;
+        let scales = match &self.packed {
+            Packed::Int8(integers) => integers.scales.iter().map(|weight| weight * scale).collect(),
+            Packed::Floats(_) | Packed::Bf16(_) => Vec::new(),
+        };
         SCRATCH.with_borrow_mut(|scratch| {
-            let rounded = sized(scratch, source.blocks() * block);
-            for (index, rounded) in rounded.chunks_mut(block).enumerate() {
-                let from = image * source.image() + index * source.block() + first;
-                let source = &run.source[from..from + len];
-                Round { narrow: self.narrow, scale, source, target: &mut rounded[..len] }.run(level);
+            let rounded = sized(scratch, blocks * block);
+            let maps: Vec<&[f32]> = (0..source.blocks())
+                .map(|index| &run.source[image * source.image() + index * source.block() + first..][..len])
+                .collect();
+            for (maps, rounded) in maps.chunks(self.per_word()).zip(rounded.chunks_mut(block)) {
+                self.round(level, scale, maps, &mut rounded[..len]);
             }
-            let per_block = taps.len() * lanes * lanes;
             for group in groups {
                 let (bias, finish) = run.convolution.finish(group.start);
+                let start = group.start * lanes;
+                let (weights, bias, operands) = match &self.packed {
+                    Packed::Floats(weights) => (weights, bias, Operands::Floats),
+                    Packed::Bf16(weights) => (weights, bias, Operands::Bf16),
+                    Packed::Int8(integers) => {
+                        (&integers.weights, &integers.start[start..], Operands::Bytes([&scales[start..], bias]))
+                    }
+                };
                 let carried = run.carried(image, group.start);
                 Part {
                     source: rounded,
@@ -121,8 +176,9 @@ impl Rounded {
                     taps: &taps,
                     inner: lanes,
                     source_col: stride * lanes,
-                    weights: &self.weights[group.start * per_block..group.end * per_block],
+                    weights: &weights[group.start * per_block..group.end * per_block],
                     bias,
+                    operands,
                     finish,
                     carried: carried
                         .map(|carried| Carried { values: &carried.values[rows.start * carried.row..], ..carried }),
@@ -139,6 +195,30 @@ impl Rounded {
             }
         });
     }
+
+    /// Blocks of channels that share a block of words.
+    fn per_word(&self) -> usize {
+        match self.packed {
+            Packed::Floats(_) => 1,
+            Packed::Bf16(_) => Words::Bf16.values(),
+            Packed::Int8(_) => Words::Bytes.values(),
+        }
+    }
+
+    /// Maps of as many blocks as share one of words, or fewer.
+    fn round(&self, level: Level, scale: f32, maps: &[&[f32]], target: &mut [f32]) {
+        match (&self.packed, maps) {
+            (Packed::Floats(_), [source]) => Round { narrow: self.narrow, scale, source, target }.run(level),
+            _ => Join { narrow: self.narrow, scale, maps, target }.run(level),
+        }
+    }
+}
+
+/// A number for every lane of the blocks.
+fn padded(level: Level, values: impl Iterator<Item = f32>) -> Vec<f32> {
+    let mut values: Vec<f32> = values.collect();
+    values.resize(values.len().next_multiple_of(shape(level).lanes), 0.0);
+    values
 }
 
 impl Narrow {
@@ -223,6 +303,72 @@ impl Kernel for Round<'_> {
     }
 }
 
+/// Rounded values of several blocks, side by side in words.
+struct Join<'a> {
+    narrow: Narrow,
+    scale: f32,
+    maps: &'a [&'a [f32]],
+    target: &'a mut [f32],
+}
+
+impl Join<'_> {
+    fn run(self, level: Level) {
+        assert!(level.is_available());
+        assert!(self.maps.iter().all(|map| map.len() == self.target.len()));
+        // SAFETY: the level is available; safe code otherwise.
+        unsafe { dispatch(level, self) }
+    }
+}
+
+impl Kernel for Join<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
+        /// Floats that stay in the first-level cache.
+        const PIECE: usize = 2048;
+        let inverse = self.scale.recip();
+        for (piece, target) in self.target.chunks_mut(PIECE).enumerate() {
+            for (place, map) in self.maps.iter().enumerate() {
+                let words = target.iter_mut().zip(&map[piece * PIECE..]);
+                match self.narrow {
+                    Narrow::Bf16 => join::<16>(place, words, bf16),
+                    Narrow::Int8 => join::<8>(place, words, |value| byte(value * inverse)),
+                }
+            }
+        }
+    }
+}
+
+/// Puts values of so many bits at a place of the words; the first place makes new words.
+#[inline(always)]
+fn join<'a, const BITS: usize>(
+    place: usize,
+    words: impl Iterator<Item = (&'a mut f32, &'a f32)>,
+    narrow: impl Fn(f32) -> u32,
+) {
+    if place == 0 {
+        words.for_each(|(word, &value)| *word = f32::from_bits(narrow(value)));
+    } else {
+        words.for_each(|(word, &value)| *word = f32::from_bits(word.to_bits() | narrow(value) << (place * BITS)));
+    }
+}
+
+/// The upper half of the rounded value.
+#[inline(always)]
+fn bf16(value: f32) -> u32 {
+    // What is not a number stays so without its lower half.
+    round_bf16(value).to_bits() >> 16 | if value.is_nan() { 0x40 } else { 0 }
+}
+
+/// The rounded integer plus 128; anything where the value is not a number.
+#[inline(always)]
+fn byte(value: f32) -> u32 {
+    // Beyond 2^23 a float's lowest bits are those of its integer.
+    (round_integer(value) + SHIFT).to_bits() & 0xFF ^ 0x80
+}
+
+/// Beyond 2^22 floats have no fraction: a sum with this is rounded to an integer, ties to even.
+const SHIFT: f32 = 3.0 * (1 << 22) as f32;
+
 #[inline(always)]
 fn round_bf16(value: f32) -> f32 {
     let bits = value.to_bits();
@@ -232,8 +378,6 @@ fn round_bf16(value: f32) -> f32 {
 
 #[inline(always)]
 fn round_integer(value: f32) -> f32 {
-    // Beyond 2^22 floats have no fraction: the sum is rounded to an integer, ties to even.
-    const SHIFT: f32 = 3.0 * (1 << 22) as f32;
     let value = if value > LARGEST { LARGEST } else { value };
     let value = if value < -LARGEST { -LARGEST } else { value };
     value + SHIFT - SHIFT
@@ -241,7 +385,7 @@ fn round_integer(value: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{LARGEST, round_bf16, round_integer};
+    use super::{LARGEST, bf16, byte, round_bf16, round_integer};
 
     #[test]
     fn values_go_to_the_nearest_ties_to_even() {
@@ -263,5 +407,7 @@ mod tests {
             assert_eq!(round_integer(value).to_bits(), f32::to_bits(expected), "{value}");
         }
         assert!(round_integer(f32::NAN).is_nan());
+        assert_eq!([0.0, 1.0, -1.0, 1e9, -1e9, -1.5].map(byte), [128, 129, 127, 255, 1, 126]);
+        assert_eq!([1.0, -2.0, f32::INFINITY].map(bf16), [0x3F80, 0xC000, 0x7F80]);
     }
 }

@@ -64,8 +64,8 @@ pub(super) enum Operands<'a> {
     Floats,
     /// Words of two bfloat16, lane by lane.
     Bf16,
-    /// Words of four bytes. Sums begin with the bits of an integer in `bias`, and become floats times these `[blocks · lanes]`,
-    /// plus those.
+    /// Words of four bytes. Sums begin with integers, whose bits are in `bias`, and become floats times the first line plus
+    /// the second, `[blocks · lanes]` each.
     Bytes([&'a [f32]; 2]),
 }
 
@@ -96,7 +96,7 @@ pub(super) struct Part<'a> {
     pub(super) source_col: usize,
     /// `[taps][inner][blocks · lanes]`
     pub(super) weights: &'a [f32],
-    /// `[blocks · lanes]`
+    /// `[blocks · lanes]`, what sums begin with
     pub(super) bias: &'a [f32],
     pub(super) operands: Operands<'a>,
     pub(super) finish: Finish<'a>,
@@ -166,8 +166,7 @@ impl Part<'_> {
             assert!(lines.iter().all(|line| self.blocks * lanes <= line.len()));
         }
         if self.operands.words().is_some() {
-            assert!(level >= Level::Avx512Bf16 && self.inner == lanes);
-            assert!(matches!(self.source_col / lanes, 1 | 2) && self.source_col.is_multiple_of(lanes));
+            assert!(level >= Level::Avx512Bf16 && self.inner == lanes && !self.taps.is_empty());
         }
         if let Finish::Slopes(slopes) = self.finish {
             assert!(self.blocks * lanes <= slopes.len());
@@ -178,6 +177,12 @@ impl Part<'_> {
         }
         let written = (self.blocks - 1) * self.target_block + last_row * self.target_row + last_col * self.target_col;
         self.target.writable(written + lanes);
+        #[cfg(target_arch = "x86_64")]
+        if let (Some(words), Level::Amx) = (self.operands.words(), level) {
+            // SAFETY: the level is available, and all slices reach as far as the pixels read and write.
+            unsafe { self.by_matrices(words) };
+            return;
+        }
         // SAFETY: the level is available, and all slices reach as far as `tile` reads and writes.
         unsafe {
             match self.tile {
@@ -260,7 +265,7 @@ impl Part<'_> {
     /// # Safety
     /// As for [`Part::tile`].
     #[inline(always)]
-    unsafe fn finish_tile<S: Simd, const R: usize, const C: usize, const K: usize>(
+    pub(super) unsafe fn finish_tile<S: Simd, const R: usize, const C: usize, const K: usize>(
         &self,
         row: usize,
         col: usize,
@@ -319,9 +324,9 @@ impl Part<'_> {
             unsafe {
                 match (self.blocks, step) {
                     (1, ONE_VECTOR) => dispatch_words(words, Tiles::<R, C, 1, ONE_VECTOR>(self)),
-                    (1, _) => dispatch_words(words, Tiles::<R, C, 1, TWO_VECTORS>(self)),
+                    (1, _) => dispatch_words(words, Tiles::<R, C, 1, ANY>(self)),
                     (_, ONE_VECTOR) => dispatch_words(words, Tiles::<R, C, 2, ONE_VECTOR>(self)),
-                    (_, _) => dispatch_words(words, Tiles::<R, C, 2, TWO_VECTORS>(self)),
+                    (_, _) => dispatch_words(words, Tiles::<R, C, 2, ANY>(self)),
                 }
             }
             return;

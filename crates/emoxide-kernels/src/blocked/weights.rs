@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     level::Level,
-    simd::{self, Kernel, Simd, dispatch},
+    simd::{self, Kernel, Simd, Words, dispatch},
 };
 
 /// Floats of the largest square of as many outputs as values of each.
@@ -35,6 +35,31 @@ pub(super) fn pack(level: Level, shape: &Shape, source: Source, weight: &[f32]) 
             let job = Block { weight, outputs: outputs.len(), inner, area, packed, width, at: k * lanes };
             // SAFETY: the level is available, and `Block` checks every slice.
             unsafe { dispatch(level, job) };
+        }
+    });
+    packed
+}
+
+/// Weights of few bits in the order of [`pack`], several to a word: value `v` of word `p` in block `b` of words belongs to
+/// input `16 (b · values + v) + p`. `weight(output, input · area + place)` gives the bits.
+pub(super) fn pack_words(shape: &Shape, words: Words, weight: impl Fn(usize, usize) -> u32 + Sync) -> Buffer {
+    /// Lanes wherever there are instructions for words.
+    const LANES: usize = 16;
+    let values = words.values();
+    let area = shape.kernel[0] * shape.kernel[1];
+    let rows = shape.inputs.div_ceil(LANES * values) * area * LANES;
+    let blocks = shape.outputs.div_ceil(LANES);
+    let mut packed = Buffer::zeroed(blocks * LANES * rows);
+    packed.par_chunks_mut(2 * LANES * rows).zip(groups(blocks)).for_each(|(packed, group)| {
+        let width = group.len() * LANES;
+        for (row, words) in packed.chunks_mut(width).enumerate() {
+            let (block, place, lane) = (row / (LANES * area), row / LANES % area, row % LANES);
+            let inputs = (0..values).map(|value| LANES * (block * values + value) + lane).enumerate();
+            for (output, word) in (group.start * LANES..shape.outputs).zip(words) {
+                let inputs = inputs.clone().filter(|&(_, input)| input < shape.inputs);
+                let bits = inputs.map(|(value, input)| weight(output, input * area + place) << (32 / values * value));
+                *word = f32::from_bits(bits.fold(0, |word, bits| word | bits));
+            }
         }
     });
     packed
