@@ -5,10 +5,13 @@
 //! network is never described a second time: what the engine does not know is an error that names it.
 
 mod capture;
+mod constant;
 mod error;
 mod fuse;
 mod graph;
+mod lower;
 mod plan;
+mod view;
 
 pub use error::CompileError;
 pub use plan::Engine;

@@ -30,10 +30,18 @@ pub(crate) trait Simd: Copy {
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a - b`.
     unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a * b`.
+    unsafe fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a / b`.
+    unsafe fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The larger of `a` and `b`; `b` where one is not a number.
     unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger of `a` and `b`; not a number where one is not.
+    unsafe fn largest(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The smaller of `a` and `b`; `b` where one is not a number.
     unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// 2 to the power of what the low bits of `shifted` say: the bits, moved to where a float has its exponent.
+    unsafe fn exponent(shifted: Self::Vector) -> Self::Vector;
     /// `to[j · to_row + i] = from[i · from_row + j]` for a square of as many rows as there are lanes; the pointers are
     /// valid for all of its rows.
     unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
@@ -155,8 +163,28 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| a[lane] * b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| a[lane] / b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn exponent(shifted: Self::Vector) -> Self::Vector {
+        shifted.map(|lane| f32::from_bits(lane.to_bits() << 23))
+    }
+
+    #[inline(always)]
     unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector {
         std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    unsafe fn largest(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| if a[lane] > b[lane] || a[lane].is_nan() { a[lane] } else { b[lane] })
     }
 
     #[inline(always)]
@@ -177,7 +205,7 @@ impl Simd for Portable {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_level {
-    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $transpose:ident, $($binary:ident = $intrinsic:ident),+) => {
+    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $transpose:ident, $exponent:ident, $largest:ident, $($binary:ident = $intrinsic:ident),+) => {
         #[doc = concat!("Vectors of ", stringify!($lanes), " floats.")]
         #[derive(Clone, Copy)]
         pub(crate) struct $name;
@@ -218,6 +246,18 @@ macro_rules! x86_level {
                 unsafe { $transpose(from, from_row, to, to_row) }
             }
 
+            #[inline(always)]
+            unsafe fn exponent(shifted: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { $exponent(shifted) }
+            }
+
+            #[inline(always)]
+            unsafe fn largest(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { $largest(a, b) }
+            }
+
             $(#[inline(always)]
             unsafe fn $binary(a: Self::Vector, b: Self::Vector) -> Self::Vector {
                 // SAFETY: see above.
@@ -238,8 +278,12 @@ x86_level!(
     _mm256_storeu_ps,
     _mm256_fmadd_ps,
     transpose_8,
+    exponent_8,
+    largest_8,
     add = _mm256_add_ps,
     sub = _mm256_sub_ps,
+    mul = _mm256_mul_ps,
+    div = _mm256_div_ps,
     max = _mm256_max_ps,
     min = _mm256_min_ps
 );
@@ -254,11 +298,67 @@ x86_level!(
     _mm512_storeu_ps,
     _mm512_fmadd_ps,
     transpose_16,
+    exponent_16,
+    largest_16,
     add = _mm512_add_ps,
     sub = _mm512_sub_ps,
+    mul = _mm512_mul_ps,
+    div = _mm512_div_ps,
     max = _mm512_max_ps,
     min = _mm512_min_ps
 );
+
+/// [`Simd::exponent`] for 8 lanes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn exponent_8(shifted: std::arch::x86_64::__m256) -> std::arch::x86_64::__m256 {
+    use std::arch::x86_64::{_mm256_castps_si256, _mm256_castsi256_ps, _mm256_slli_epi32};
+
+    // SAFETY: by the caller.
+    unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(shifted))) }
+}
+
+/// [`Simd::exponent`] for 16 lanes.
+///
+/// # Safety
+/// The processor has AVX-512F.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn exponent_16(shifted: std::arch::x86_64::__m512) -> std::arch::x86_64::__m512 {
+    use std::arch::x86_64::{_mm512_castps_si512, _mm512_castsi512_ps, _mm512_slli_epi32};
+
+    // SAFETY: by the caller.
+    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(shifted))) }
+}
+
+/// [`Simd::largest`] for 8 lanes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn largest_8(a: std::arch::x86_64::__m256, b: std::arch::x86_64::__m256) -> std::arch::x86_64::__m256 {
+    use std::arch::x86_64::{_CMP_UNORD_Q, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_max_ps};
+
+    // SAFETY: by the caller. The maximum is `b` where one is not a number.
+    unsafe { _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)) }
+}
+
+/// [`Simd::largest`] for 16 lanes.
+///
+/// # Safety
+/// The processor has AVX-512F.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn largest_16(a: std::arch::x86_64::__m512, b: std::arch::x86_64::__m512) -> std::arch::x86_64::__m512 {
+    use std::arch::x86_64::{_CMP_UNORD_Q, _mm512_cmp_ps_mask, _mm512_mask_blend_ps, _mm512_max_ps};
+
+    // SAFETY: by the caller. The maximum is `b` where one is not a number.
+    unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), _mm512_max_ps(a, b), a) }
+}
 
 /// [`Simd::transpose`] for 8 lanes.
 ///

@@ -5,21 +5,36 @@
 //! vector of output channels; what a network puts behind it (bias, carried input, activation) happens before the
 //! result leaves the registers.
 
+mod activation;
+mod attention;
 mod combine;
 mod convert;
 mod convolution;
+mod depthwise;
+mod elementwise;
+mod layer_norm;
 mod layout;
+mod math;
 mod planar;
 mod pool;
+mod rearrange;
+mod softmax;
 mod tile;
 mod transpose;
 mod weight_gradient;
 mod winograd;
 
+pub use activation::Activation;
+pub use attention::{Attention, Tokens};
 pub use combine::Combine;
 pub use convert::{from_blocked, from_planar};
-pub use convolution::{Activation, Algorithm, Convolution, Shape, Source};
+pub use convolution::{Algorithm, Convolution, Shape, Source};
+pub use depthwise::Depthwise;
+pub use elementwise::{Binary, elementwise};
+pub use layer_norm::LayerNorm;
 pub use layout::{Buffer, Layout};
 pub(crate) use planar::{convolve, pays};
-pub use pool::{max_pool, mean};
+pub use pool::{Pool, Reduce};
+pub use rearrange::Rearrange;
+pub use softmax::softmax;
 pub(crate) use weight_gradient::weight_gradient;

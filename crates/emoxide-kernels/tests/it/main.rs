@@ -3,4 +3,6 @@
 mod batch_norm;
 mod blocked;
 mod conv;
+mod operators;
 mod support;
+mod tokens;
