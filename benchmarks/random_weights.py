@@ -9,6 +9,7 @@ import twin
 
 NETWORKS = {
     "resnet18": {"kind": "resnet"},
+    "resnet18-compact": {"kind": "resnet", "stem": "compact", "input_channels": 1},
     "resnet34": {"kind": "resnet", "blocks": [3, 4, 6, 3]},
     "resnet50": {"kind": "resnet", "block": "bottleneck", "blocks": [3, 4, 6, 3]},
     "ir18": {"kind": "ir", "units": [2, 2, 2, 2]},

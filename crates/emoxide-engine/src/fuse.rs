@@ -106,7 +106,8 @@ impl Affine {
     /// The number that it multiplies everything by, if it does nothing else.
     fn factor(&self) -> Option<f32> {
         let first = *self.scale.first()?;
-        let plain = self.shift.iter().all(|shift| *shift == 0.0) && self.scale.iter().all(|scale| *scale == first);
+        let same = |scale: &f32| scale.to_bits() == first.to_bits();
+        let plain = self.shift.iter().all(|shift| *shift == 0.0) && self.scale.iter().all(same);
         plain.then_some(first)
     }
 
@@ -135,7 +136,9 @@ fn append(operation: &mut Operation, affine: Option<&Affine>, next: Activation) 
                 for ((weights, bias), (scale, shift)) in
                     weight.chunks_mut(per_output).zip(bias).zip(scale.iter().zip(shift))
                 {
-                    weights.iter_mut().for_each(|weight| *weight *= scale);
+                    for weight in weights {
+                        *weight *= scale;
+                    }
                     *bias = *bias * scale + shift;
                 }
             }
@@ -174,7 +177,9 @@ fn prepend(operation: &mut Operation, affine: &Affine) {
         let factors = affine.scale[first..].iter().zip(&affine.shift[first..]);
         for (weights, (scale, shift)) in weights.chunks_mut(area).zip(factors) {
             sum += weights.iter().map(|&weight| f64::from(weight)).sum::<f64>() * f64::from(*shift);
-            weights.iter_mut().for_each(|weight| *weight *= scale);
+            for weight in weights {
+                *weight *= scale;
+            }
         }
         *bias += sum as f32;
     }

@@ -4,7 +4,12 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use crate::{blocked, correlate::Prepared, level::Level, plan::Plan};
+use crate::{
+    blocked::{self, Shape},
+    correlate::Prepared,
+    level::Level,
+    plan::Plan,
+};
 
 pub use crate::geometry::Geometry;
 
@@ -20,10 +25,10 @@ pub fn forward(level: Level, geometry: &Geometry, input: &[f32], weight: &[f32],
     assert_eq!(input.len(), geometry.input_len(), "input length");
     assert_eq!(weight.len(), geometry.weight_len(), "weight length");
     assert!(bias.is_none_or(|bias| bias.len() == geometry.output_channels), "bias length");
-    if let Some(channels) = suited(geometry) {
+    if let Some(shape) = suited(geometry) {
         let zeros = vec![0.0; geometry.output_channels];
         return filled(geometry.output_len(), |output| {
-            blocked::convolve(level, channels, geometry.input, weight, bias.unwrap_or(&zeros), input, output);
+            blocked::forward(level, shape, geometry.input, [weight, bias.unwrap_or(&zeros)], input, output);
         });
     }
     let plan = Plan::forward(geometry);
@@ -38,11 +43,9 @@ pub fn input_gradient(level: Level, geometry: &Geometry, weight: &[f32], gradien
     check(level, geometry);
     assert_eq!(weight.len(), geometry.weight_len(), "weight length");
     assert_eq!(gradient.len(), geometry.output_len(), "output gradient length");
-    if let Some([inputs, outputs]) = suited(geometry) {
-        // The same with the window turned by 180 degrees and the channels exchanged.
-        let turned = turned(geometry, weight);
+    if let Some(shape) = suited(geometry) {
         return filled(geometry.input_len(), |target| {
-            blocked::convolve(level, [outputs, inputs], geometry.input, &turned, &vec![0.0; inputs], gradient, target);
+            blocked::input_gradient(level, shape, geometry.input, weight, gradient, target);
         });
     }
     let plan = Plan::input_gradient(geometry);
@@ -57,8 +60,8 @@ pub fn weight_gradient(level: Level, geometry: &Geometry, input: &[f32], gradien
     check(level, geometry);
     assert_eq!(input.len(), geometry.input_len(), "input length");
     assert_eq!(gradient.len(), geometry.output_len(), "output gradient length");
-    if let Some(channels) = suited(geometry) {
-        return blocked::weight_gradient(level, channels, geometry.input, input, gradient);
+    if let Some(shape) = suited(geometry) {
+        return blocked::weight_gradient(level, shape, geometry.input, input, gradient);
     }
     crate::weight_gradient::weight_gradient(level, geometry, input, gradient)
 }
@@ -76,27 +79,13 @@ pub fn bias_gradient(geometry: &Geometry, gradient: &[f32]) -> Vec<f32> {
     (0..channels).map(|channel| planes.iter().skip(channel).step_by(channels).sum()).collect()
 }
 
-/// Channels, where the blocked kernels apply and pay.
-fn suited(geometry: &Geometry) -> Option<[usize; 2]> {
-    let Geometry { batch, input_channels, output_channels, kernel, stride, padding, .. } = *geometry;
-    let channels = [input_channels, output_channels];
-    let applies = kernel == [3, 3] && stride == [1, 1] && padding == [(1, 1); 2];
+/// The shape, where the blocked kernels apply and pay.
+fn suited(geometry: &Geometry) -> Option<Shape> {
+    let Geometry { batch, input_channels: inputs, output_channels: outputs, kernel, stride, padding, .. } = *geometry;
+    let even = stride[0] == stride[1] && padding == [(padding[0].0, padding[0].0); 2];
+    let shape = Shape { inputs, outputs, kernel, stride: stride[0], padding: padding[0].0 };
     // Threads share the images there, so a few are too few; by their number alone, as threads must not change results.
-    (applies && batch >= FEWEST_IMAGES && blocked::pays(channels)).then_some(channels)
-}
-
-/// `[inputs, outputs, kernel]` with the windows turned by 180 degrees.
-fn turned(geometry: &Geometry, weight: &[f32]) -> Vec<f32> {
-    let [inputs, outputs] = [geometry.input_channels, geometry.output_channels];
-    let area = geometry.kernel[0] * geometry.kernel[1];
-    let mut turned = Vec::with_capacity(weight.len());
-    for input in 0..inputs {
-        for output in 0..outputs {
-            let start = (output * inputs + input) * area;
-            turned.extend(weight[start..start + area].iter().rev());
-        }
-    }
-    turned
+    (even && batch >= FEWEST_IMAGES && blocked::suits(&shape)).then_some(shape)
 }
 
 /// A vector that `fill` writes all of: zeroing it beforehand would cost about as much as a small convolution.

@@ -5,7 +5,7 @@
 //! batch normalisation with what networks put behind it. The instruction set is found at run time ([`Level`]); one level
 //! gives the same bits whatever the number of threads.
 //!
-//! [`conv`] and [`batch_norm`] have the same computations on slices. This is the only crate of the workspace with `unsafe` code: the
+//! [`prelu`] follows. [`conv`], [`batch_norm`] and [`mod@prelu`] have the same computations on slices. This is the only crate of the workspace with `unsafe` code: the
 //! intrinsics in `simd` and the inner loops in `micro`, behind checked constructors.
 
 pub mod batch_norm;
@@ -18,23 +18,25 @@ mod level;
 mod memory;
 mod micro;
 mod plan;
+mod planes;
 mod pool;
+pub mod prelu;
 mod simd;
 mod strided;
 mod weight_gradient;
 
 use burn::{
     backend::{Dispatch, DispatchTensor, DispatchTensorKind},
-    tensor::{DType, Tensor, activation::relu, module, module::BatchNormTrainOutput, ops::ConvOptions},
+    tensor::{DType, Tensor, activation, module, module::BatchNormTrainOutput, ops::ConvOptions},
 };
 
 pub use level::{LEVEL_VARIABLE, Level, LevelError};
 pub use memory::keep_freed_memory;
 
 use crate::{
-    batch_norm::Planes,
     conv::Geometry,
-    extension::{Convolution, Maybe, Normalisation, Setting},
+    extension::{Convolution, Maybe, Normalisation, ParametricRectifier, Setting},
+    planes::Planes,
 };
 
 /// Two-dimensional convolution (cross-correlation, as in every framework).
@@ -95,7 +97,7 @@ pub fn batch_norm_train<const D: usize>(
             result.output = result.output + carried;
         }
         if rectified {
-            result.output = relu(result.output);
+            result.output = activation::relu(result.output);
         }
         return result;
     }
@@ -108,6 +110,26 @@ pub fn batch_norm_train<const D: usize>(
     let statistics = Tensor::<2>::from_dispatch(statistics);
     let row = |index: usize| statistics.clone().narrow(0, index, 1).reshape([channels]);
     BatchNormTrainOutput { output: Tensor::from_dispatch(output), mean: row(0), variance: row(1) }
+}
+
+/// Parametric rectifier: `x`, or where it is negative, `x` times the slope of its channel.
+///
+/// # Shapes
+/// - `input`, result: `[batch, channels, ..]`
+/// - `slopes`: `[channels]`
+///
+/// # Panics
+/// When the shapes do not fit (with Burn's message), or the environment variable [`LEVEL_VARIABLE`] names no usable
+/// level ([`Level::active`] gives the error).
+pub fn prelu<const D: usize>(input: Tensor<D>, slopes: Tensor<1>) -> Tensor<D> {
+    let dims = input.dims();
+    let [batch, channels, area] = [dims[0], dims[1], dims[2..].iter().product()];
+    let planes = Planes { batch, channels, area };
+    if slopes.dims() != [channels] || !covered(&input) || !covered(&slopes) || planes.is_empty() {
+        return activation::prelu(input, slopes);
+    }
+    let level = Level::active().unwrap_or_else(|error| panic!("{error}"));
+    Tensor::from_dispatch(Dispatch::rectify(input.into_dispatch(), slopes.into_dispatch(), planes, level))
 }
 
 /// The sizes, if the kernels cover them.

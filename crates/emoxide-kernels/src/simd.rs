@@ -367,7 +367,10 @@ unsafe fn largest_16(a: std::arch::x86_64::__m512, b: std::arch::x86_64::__m512)
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        __m256, _mm256_castpd_ps, _mm256_castps_pd, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_storeu_ps,
+        _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+    };
 
     // SAFETY: by the caller.
     unsafe {
@@ -400,7 +403,10 @@ unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: u
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn transpose_16(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        __m512, _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
+        _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    };
 
     // SAFETY: by the caller.
     unsafe {

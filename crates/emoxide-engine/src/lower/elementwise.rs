@@ -69,17 +69,13 @@ impl Lowering {
         out: &TensorIr,
         name: &str,
     ) -> Result<(), CompileError> {
-        let times = if exponent == 2.0 {
-            1
-        } else if exponent == 3.0 {
-            2
-        } else {
+        let Some(times) = [2.0f32, 3.0].iter().position(|known| known.to_bits() == exponent.to_bits()) else {
             return Err(CompileError::unsupported(name, format!("of {exponent}; only squares and cubes")));
         };
         let view = self.view(input, name)?;
         let view = self.whole(&view);
         let size = self.sizes[view.value];
-        let product = (0..times).fold(view.value, |product, _| {
+        let product = (0..=times).fold(view.value, |product, _| {
             self.node(Operation::Elementwise(Binary::Mul), product, vec![view.value], size)
         });
         self.define(out, View { value: product, ..view });
@@ -208,7 +204,7 @@ impl Lowering {
             }
             (None, _) => {
                 let summands = self.fix(values, size);
-                let affine = if signs[0] == 1.0 { None } else { Some(scaled(signs[0])) };
+                let affine = Some(scaled(signs[0])).filter(|_| signs[0] < 0.0);
                 self.combine(&view, out, affine, Activation::Linear);
                 self.nodes.last_mut().expect("added just before").carried = Some(summands);
             }
@@ -270,6 +266,8 @@ impl Lowering {
     pub(super) fn per_channel(&self, values: &[f32], view: &View) -> Option<Vec<f32>> {
         let [_, rows, cols] = self.sizes[view.value];
         let channels = values.chunks(rows * cols);
-        channels.map(|channel| channel.iter().all(|value| *value == channel[0]).then_some(channel[0])).collect()
+        channels
+            .map(|channel| channel.iter().all(|value| value.to_bits() == channel[0].to_bits()).then_some(channel[0]))
+            .collect()
     }
 }

@@ -129,7 +129,10 @@ impl Lowering {
             Op::SumDim(op) => self.reduce(&op.input, op.axis, &op.out, shape::Reduction::Sum, "SumDim"),
             Op::MaxDim(op) => self.reduce(&op.input, op.axis, &op.out, shape::Reduction::Max, "MaxDim"),
             Op::PowiScalar(op) => self.power(&op.lhs, op.rhs.elem(), &op.out, "PowiScalar"),
-            Op::Full(op) => self.filled(&op.out, op.value.elem()),
+            Op::Full(op) => {
+                self.fill(&op.out, op.value.elem());
+                Ok(())
+            }
             Op::Lower(op) => {
                 let [left, right] = [self.view(&op.lhs, "Lower")?, self.view(&op.rhs, "Lower")?];
                 self.known.insert(op.out.id, Known::Lower(left, right));
@@ -168,8 +171,14 @@ impl Lowering {
             BaseOperationIr::Slice(op) => self.slice(op),
             BaseOperationIr::Cat(op) => self.cat(op),
             BaseOperationIr::MaskWhere(op) => self.largest(op),
-            BaseOperationIr::Zeros(op) => self.filled(&op.out, 0.0),
-            BaseOperationIr::Ones(op) => self.filled(&op.out, 1.0),
+            BaseOperationIr::Zeros(op) => {
+                self.fill(&op.out, 0.0);
+                Ok(())
+            }
+            BaseOperationIr::Ones(op) => {
+                self.fill(&op.out, 1.0);
+                Ok(())
+            }
             other => Err(CompileError::unsupported(&name(&OperationIr::BaseFloat(other.clone())), "")),
         }
     }
@@ -183,11 +192,10 @@ impl Lowering {
     }
 
     /// A constant of one number.
-    fn filled(&mut self, out: &TensorIr, value: f32) -> Result<(), CompileError> {
+    fn fill(&mut self, out: &TensorIr, value: f32) {
         let dims = out.shape.to_vec();
         let values = vec![value; dims.iter().product()];
         self.known.insert(out.id, Known::Constant(Constant { dims, values }));
-        Ok(())
     }
 
     fn define(&mut self, out: &TensorIr, view: View) {

@@ -21,19 +21,18 @@ pub(super) enum Reduction {
 
 impl Lowering {
     pub(super) fn reshape(&mut self, input: &TensorIr, out: &TensorIr) -> Result<(), CompileError> {
+        const NAME: &str = "Reshape";
         let dims: Vec<usize> = out.shape.to_vec();
-        let known = match self.known(input, "Reshape")? {
-            Known::Constant(constant) => Known::Constant(Constant { dims, ..constant }),
-            _ => {
-                let view = self.view(input, "Reshape")?;
-                let reshaped = view.reshape(&dims).or_else(|| {
-                    let rank = view.dims.len();
-                    self.arranged(&view, &[(0..rank).collect(), vec![], vec![]]).reshape(&dims)
-                });
-                Known::View(reshaped.expect("channels alone can be divided in any way"))
-            }
-        };
-        self.known.insert(out.id, known);
+        if let Known::Constant(constant) = self.known(input, NAME)? {
+            self.known.insert(out.id, Known::Constant(Constant { dims, ..constant }));
+            return Ok(());
+        }
+        let view = self.view(input, NAME)?;
+        let reshaped = view.reshape(&dims).or_else(|| {
+            let rank = view.dims.len();
+            self.arranged(&view, &[(0..rank).collect(), vec![], vec![]]).reshape(&dims)
+        });
+        self.define(out, reshaped.expect("channels alone can be divided in any way"));
         Ok(())
     }
 
@@ -93,28 +92,26 @@ impl Lowering {
         let range = |dim: usize, size: usize| {
             op.ranges.get(dim).map_or((0, 1), |range| (range.to_range(size).start, range.step as usize))
         };
-        let known = match self.known(&op.tensor, NAME)? {
-            Known::Constant(constant) => Known::Constant(constant.clone().gather(&shape, |index| {
+        if let Known::Constant(constant) = self.known(&op.tensor, NAME)? {
+            let slice = constant.gather(&shape, |index| {
                 let place = |(dim, at): (usize, &usize)| {
                     let (start, step) = range(dim, constant.dims[dim]);
                     start + at * step
                 };
                 index.iter().enumerate().map(place).collect()
-            })),
-            _ => {
-                let view = self.view(&op.tensor, NAME)?;
-                let sliced = |view: View| {
-                    (0..shape.len()).try_fold(view, |view, dim| {
-                        let (start, step) = range(dim, view.shape()[dim]);
-                        view.slice(dim, start, shape[dim], step)
-                    })
-                };
-                let slice =
-                    sliced(view.clone()).or_else(|| sliced(self.arranged(&view, &View::usual_axes(shape.len()))));
-                Known::View(slice.expect("a dimension along one axis is regular"))
-            }
+            });
+            self.known.insert(op.out.id, Known::Constant(slice));
+            return Ok(());
+        }
+        let view = self.view(&op.tensor, NAME)?;
+        let sliced = |view: View| {
+            (0..shape.len()).try_fold(view, |view, dim| {
+                let (start, step) = range(dim, view.shape()[dim]);
+                view.slice(dim, start, shape[dim], step)
+            })
         };
-        self.known.insert(op.out.id, known);
+        let slice = sliced(view.clone()).or_else(|| sliced(self.arranged(&view, &View::usual_axes(shape.len()))));
+        self.define(&op.out, slice.expect("a dimension along one axis is regular"));
         Ok(())
     }
 

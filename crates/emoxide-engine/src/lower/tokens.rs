@@ -78,7 +78,7 @@ impl Lowering {
                 Ok(())
             }
             (Known::Scores(scores), Known::View(value)) if scores.shares => {
-                let mut result = self.attend(&scores, headed(value, NAME)?)?;
+                let mut result = self.attend(&scores, &headed(value, NAME)?)?;
                 if scores.rank == 3 {
                     result.dims.remove(1);
                 }
@@ -97,16 +97,16 @@ impl Lowering {
         }
         let [query, key, value] = [self.view(&op.query, NAME)?, self.view(&op.key, NAME)?, self.view(&op.value, NAME)?];
         let width = query.shape()[3] as f32;
-        let scale = op.options.scale.map_or(1.0 / width.sqrt(), |scale| scale.elem());
+        let scale = op.options.scale.map_or(1.0 / width.sqrt(), burn_ir::ScalarIr::elem);
         let scores = Scores { query, key, scale, shares: true, rank: 4 };
-        let result = self.attend(&scores, value)?;
+        let result = self.attend(&scores, &value)?;
         self.define(&op.out, result);
         Ok(())
     }
 
-    fn attend(&mut self, scores: &Scores, value: View) -> Result<View, CompileError> {
+    fn attend(&mut self, scores: &Scores, value: &View) -> Result<View, CompileError> {
         let [query, key] = [&scores.query, &scores.key];
-        let shapes = [query, key, &value].map(View::shape);
+        let shapes = [query, key, value].map(View::shape);
         let [_, heads, _, width] = shapes[0][..] else { unreachable!("`headed` gives four dimensions") };
         let value_width = shapes[2][3];
         let fits = shapes.iter().all(|shape| shape[..2] == [1, heads])
@@ -115,7 +115,7 @@ impl Lowering {
         if !fits {
             return Err(CompileError::unsupported("Matmul", format!("as attention of {shapes:?}")));
         }
-        let [query, key, value] = [query, key, &value].map(|view| self.heads(view));
+        let [query, key, value] = [query, key, value].map(|view| self.heads(view));
         let attention = Attention { heads, width, value_width, scale: scores.scale };
         let operation = Operation::Attention {
             attention,

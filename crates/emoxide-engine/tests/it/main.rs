@@ -21,7 +21,9 @@ fn constant<const D: usize>(name: &str, shape: [usize; D], device: &Device) -> T
 fn weight<const D: usize>(name: &str, shape: [usize; D], device: &Device) -> Tensor<D> {
     let inputs: usize = shape[1..].iter().product();
     let mut values = portable::values(name, shape.iter().product());
-    values.iter_mut().for_each(|value| *value /= (inputs as f32 / 3.0).sqrt());
+    for value in &mut values {
+        *value /= (inputs as f32 / 3.0).sqrt();
+    }
     tensor(values, shape, device)
 }
 
@@ -40,7 +42,9 @@ fn conv(name: &str, input: Tensor<4>, outputs: usize, stride: usize) -> Tensor<4
 fn norm(name: &str, input: Tensor<4>, zero: bool) -> Tensor<4> {
     let (device, [_, channels, ..]) = (input.device(), input.dims());
     let mut scale = portable::values(&format!("{name}.scale"), channels);
-    scale.iter_mut().for_each(|scale| *scale = scale.abs() + 0.5);
+    for scale in &mut scale {
+        *scale = scale.abs() + 0.5;
+    }
     if zero {
         scale[0] = 0.0;
     }

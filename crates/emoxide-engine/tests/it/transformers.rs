@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::nn::attention::{MhaInput, MultiHeadAttentionConfig};
 use burn::tensor::activation::{gelu, relu, sigmoid, softmax};
 use burn::tensor::module::{adaptive_avg_pool2d, attention, conv2d, layer_norm, linear};
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{Device, Tensor};
 
 use crate::{agrees, constant, conv, norm, weight};
@@ -121,7 +121,7 @@ fn attention_in_its_other_forms() {
         let x = tokens(patches(images, 32));
         let [batch, count, _] = x.dims();
         let part = |name: &str| dense(name, x.clone(), 32).reshape([batch, count, 2, 16]).swap_dims(1, 2);
-        let result = attention(part("q"), part("k"), part("v"), None, None, Default::default());
+        let result = attention(part("q"), part("k"), part("v"), None, None, AttentionModuleOptions::default());
         result.swap_dims(1, 2).reshape([batch, count, 32]).mean_dim(1).squeeze_dim::<2>(1)
     });
     agrees("one head on a map", |_, images| {

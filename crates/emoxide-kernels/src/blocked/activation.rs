@@ -10,7 +10,7 @@ pub enum Activation {
     Relu,
     /// `x` or, below zero, `x` times a factor per channel.
     PRelu(Vec<f32>),
-    /// `min(max(x, lowest), highest)`; ReLU6 is that of 0 and 6.
+    /// `min(max(x, lowest), highest)`; `ReLU6` is that of 0 and 6.
     Clamp(f32, f32),
     /// `1 / (1 + exp(-x))`
     Sigmoid,
@@ -18,7 +18,7 @@ pub enum Activation {
     Tanh,
     /// `x Φ(x)` with the normal distribution function itself, not its approximation by a hyperbolic tangent.
     Gelu,
-    /// `x sigmoid(factor x)`: SiLU for the factor 1, QuickGELU for 1.702.
+    /// `x sigmoid(factor x)`: `SiLU` for the factor 1, `QuickGELU` for 1.702.
     Swish(f32),
 }
 

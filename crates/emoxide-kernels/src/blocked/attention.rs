@@ -77,7 +77,7 @@ impl Attention {
         let target = Target::new(target);
         (0..images * self.heads).into_par_iter().for_each(|index| {
             let (image, head) = (index / self.heads, index % self.heads);
-            let head = Head { attention: self, level, image, head };
+            let head = Head { attention: self, level, image, index: head };
             SCRATCH.with_borrow_mut(|scratch| head.run([query, key, value], target_layout, target, scratch));
         });
     }
@@ -88,7 +88,8 @@ struct Head<'a> {
     attention: &'a Attention,
     level: Level,
     image: usize,
-    head: usize,
+    /// Which one.
+    index: usize,
 }
 
 impl Head<'_> {
@@ -152,7 +153,7 @@ impl Head<'_> {
                 let to = memory.part(group.start * count * lanes);
                 product(&own_queries[first * lanes..], &taps, weights, to, group.len());
             }
-            Pixels { values: scores, block: count * lanes, pixels: count }.shares(level, keys, scale);
+            Pixels { values: scores, block: count * lanes, count }.shares(level, keys, scale);
             let taps: Vec<usize> = (0..padded / lanes).map(|block| block * count * lanes).collect();
             let memory = Target::new(results);
             for group in &value_groups {
@@ -171,7 +172,7 @@ impl Head<'_> {
         let own = sized(scratch, width.next_multiple_of(lanes) * count);
         own.fill(0.0);
         let image = &values[self.image * layout.image()..][..layout.image()];
-        for piece in pieces(first + self.head * width, width, lanes) {
+        for piece in pieces(first + self.index * width, width, lanes) {
             for row in 0..layout.rows {
                 let from = layout.offset(piece.outer_block, row as isize, 0);
                 let to = (piece.own_block * count + row * layout.cols) * lanes;
@@ -187,7 +188,7 @@ impl Head<'_> {
         let lanes = layout.lanes;
         let width = self.attention.value_width;
         let target = target.part(self.image * layout.image());
-        for piece in pieces(self.head * width, width, lanes) {
+        for piece in pieces(self.index * width, width, lanes) {
             for query in 0..count {
                 let (row, col) = ((first + query) / layout.cols, (first + query) % layout.cols);
                 let from = (piece.own_block * count + query) * lanes + piece.own_lane;

@@ -72,7 +72,7 @@ impl Combine {
             let part = |layout: &'_ Layout| index * layout.block()..(index + 1) * layout.block();
             let block = Block {
                 combine: self,
-                block: index % target_layout.blocks(),
+                index: index % target_layout.blocks(),
                 source_layout,
                 source: &source[part(source_layout)],
                 carried: carried.map(|(layout, values)| (layout, &values[part(layout)])),
@@ -88,7 +88,8 @@ impl Combine {
 /// One block of channels of one image.
 struct Block<'a> {
     combine: &'a Combine,
-    block: usize,
+    /// Which one.
+    index: usize,
     source_layout: &'a Layout,
     source: &'a [f32],
     carried: Option<(&'a Layout, &'a [f32])>,
@@ -139,7 +140,7 @@ impl Kernel for Block<'_> {
         unsafe {
             let mut vectors = [S::splat(0.0); 3];
             for index in 0..3 {
-                vectors[index] = S::load(self.combine.vectors[index].as_ptr().add(self.block * S::LANES));
+                vectors[index] = S::load(self.combine.vectors[index].as_ptr().add(self.index * S::LANES));
             }
             for row in 0..rows {
                 let whole = cols - cols % PIXELS;

@@ -278,7 +278,7 @@ impl<'a> Run<'a> {
         }
         let threads = rayon::current_num_threads();
         // Either the weights stay in the cache while the bands pass, or a band stays while the weights pass.
-        let bands_first = weights.len() * size_of::<f32>() <= RESIDENT;
+        let bands_first = size_of_val(weights) <= RESIDENT;
         let band_row = layout.row() * layout.blocks() * shape.stride * size_of::<f32>();
         let resident = if bands_first { (BAND / band_row).max(4) } else { usize::MAX };
         let parallel = if bands_first { self.batch } else { self.batch * groups.len() };
@@ -374,7 +374,7 @@ pub(super) fn groups(blocks: usize) -> Vec<Range<usize>> {
 }
 
 /// `[outputs, inputs, kernel]` to `[groups][taps][inner][blocks of the group · lanes]`, zero beyond the last channel.
-fn pack(lanes: usize, shape: &Shape, source: Source, weight: &[f32]) -> Buffer {
+pub(super) fn pack(lanes: usize, shape: &Shape, source: Source, weight: &[f32]) -> Buffer {
     let area = shape.kernel[0] * shape.kernel[1];
     let inner = if source == Source::Planar { 1 } else { lanes };
     let input_blocks = shape.inputs.div_ceil(inner);

@@ -15,7 +15,7 @@ pub(super) unsafe fn exp<S: Simd>(x: S::Vector) -> S::Vector {
     /// Adding it leaves the sum's nearest integer plus 127, the bias of exponents, in the low bits.
     const SHIFT: f32 = 12_582_912.0 + 127.0;
     /// The logarithm of 2 in two parts, of which the first is exact times any exponent.
-    const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+    const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
     // SAFETY: by the caller.
     unsafe {
         let x = S::max(S::splat(-87.0), S::min(S::splat(88.0), x));

@@ -36,7 +36,7 @@ pub fn softmax(
                 target[to..to + cols * lanes].copy_from_slice(&source[from..from + cols * lanes]);
             }
             let values = &mut target[start(target_layout, 0)..];
-            Pixels { values, block: target_layout.block(), pixels: cols }.shares(level, channels, 1.0);
+            Pixels { values, block: target_layout.block(), count: cols }.shares(level, channels, 1.0);
         }
     });
 }
@@ -47,21 +47,22 @@ pub(super) struct Pixels<'a> {
     pub(super) values: &'a mut [f32],
     /// Floats between two blocks.
     pub(super) block: usize,
-    pub(super) pixels: usize,
+    /// How many.
+    pub(super) count: usize,
 }
 
 impl Pixels<'_> {
     /// [`softmax`] of the values times a factor, in place; lanes beyond the last channel become zero.
     pub(super) fn shares(self, level: Level, channels: usize, scale: f32) {
         assert!(level.is_available(), "level {} is not available on this processor", level.name());
-        assert!(channels * self.pixels > 0, "nothing to share");
+        assert!(channels * self.count > 0, "nothing to share");
         let lanes = shape(level).lanes;
         let blocks = channels.div_ceil(lanes);
-        assert!((blocks - 1) * self.block + self.pixels * lanes <= self.values.len(), "length");
+        assert!((blocks - 1) * self.block + self.count * lanes <= self.values.len(), "length");
         let mut rest = [0.0; 16];
         rest[channels - (blocks - 1) * lanes..].fill(f32::NEG_INFINITY);
-        let Self { values, block, pixels } = self;
-        let work = Shares { values: Target::new(values), block, blocks, pixels, rest, scale };
+        let Self { values, block, count } = self;
+        let work = Shares { values: Target::new(values), block, blocks, count, rest, scale };
         // SAFETY: the level is available, and the lengths were checked.
         unsafe { dispatch(level, work) }
     }
@@ -71,7 +72,7 @@ struct Shares<'a> {
     values: Target<'a>,
     block: usize,
     blocks: usize,
-    pixels: usize,
+    count: usize,
     /// What is added to the last block: minus infinity where there is no channel.
     rest: [f32; 16],
     scale: f32,
@@ -135,13 +136,13 @@ impl Shares<'_> {
 impl Kernel for Shares<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
-        let whole = self.pixels - self.pixels % PIXELS;
+        let whole = self.count - self.count % PIXELS;
         // SAFETY: as for this function.
         unsafe {
             for first in (0..whole).step_by(PIXELS) {
                 self.pixels::<S, PIXELS>(first);
             }
-            for first in whole..self.pixels {
+            for first in whole..self.count {
                 self.pixels::<S, 1>(first);
             }
         }

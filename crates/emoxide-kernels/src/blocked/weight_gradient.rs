@@ -1,12 +1,15 @@
-//! Gradient of the weight of a 3x3 convolution, in Winograd's transformed places: the output is `Aᵀ (U ⊙ V) A` of the
+//! Gradient of the weight of a convolution: outer products of input and output gradient, summed over pixels and images.
+//!
+//! For 3x3 windows with stride 1 the sums are taken in Winograd's transformed places: the output is `Aᵀ (U ⊙ V) A` of the
 //! transformed weight `U = G g Gᵀ` and input `V = Bᵀ d B`, so the gradient of `g` is `Gᵀ (Σ V ⊙ A y Aᵀ) G`, summed over the
 //! tiles of the output's gradient `y`: again a quarter of the multiplications.
 
 use rayon::prelude::*;
 
 use super::{
-    convolution::groups,
+    convolution::{Convolution, Shape, Source, groups},
     layout::{Buffer, Layout},
+    outer::Outer,
     planar::sized,
     transpose::pack,
     winograd::{Grid, IN, OUT, PLACES, TransformInput},
@@ -22,29 +25,39 @@ const PARTS: usize = 8;
 const ALL_SUMS: usize = 4 * 1024 * 1024;
 /// Tiles between two visits of the sums: as many as there are channels, but at least that many.
 const FEWEST_TILES: usize = 64;
+/// Pixels between two visits of the sums, where there are no tiles.
+const PIXELS: usize = 400;
 
-/// Gradient of the weight `[outputs, inputs, 3, 3]` of a convolution with stride 1 and padding 1, from its input
+/// Gradient of the weight `[outputs, inputs, kernel, kernel]` of a convolution that [`super::suits`], from its input
 /// `[batch, inputs, rows, cols]` and the gradient of its output.
 pub(crate) fn weight_gradient(
     level: Level,
-    [inputs, outputs]: [usize; 2],
-    [rows, cols]: [usize; 2],
+    shape: Shape,
+    size: [usize; 2],
     input: &[f32],
     gradient: &[f32],
 ) -> Vec<f32> {
-    let area = rows * cols;
-    let images = input.len() / (inputs * area);
-    let from = Layout::blocked(level, inputs, [rows, cols], 1);
-    let to = Layout::blocked(level, outputs, [rows, cols], 0);
-    let sums = PLACES * from.blocks() * from.lanes * to.blocks() * to.lanes;
+    let Shape { inputs, outputs, kernel, padding, .. } = shape;
+    let results = shape.output(size).expect("a window fits");
+    let lens = [inputs * size[0] * size[1], outputs * results[0] * results[1]];
+    let images = input.len() / lens[0];
+    let winograd = Convolution::suits_winograd(&shape, Source::Blocked);
+    let from = Layout::blocked(level, inputs, size, padding);
+    let to = Layout::blocked(level, outputs, results, 0);
+    let places = if winograd { PLACES } else { kernel[0] * kernel[1] };
+    let sums = places * from.blocks() * from.lanes * to.blocks() * to.lanes;
     let parts = (ALL_SUMS / sums).clamp(2, PARTS);
     let per_part = images.div_ceil(parts);
     let mut parts: Vec<Buffer> = input
-        .par_chunks(per_part * inputs * area)
-        .zip(gradient.par_chunks(per_part * outputs * area))
+        .par_chunks(per_part * lens[0])
+        .zip(gradient.par_chunks(per_part * lens[1]))
         .map(|(input, gradient)| {
-            let mut part = Part { level, from, to, sums: Buffer::zeroed(sums) };
-            part.add(input, gradient);
+            let mut part = Part { level, shape, from, to, sums: Buffer::zeroed(sums) };
+            if winograd {
+                part.add(input, gradient);
+            } else {
+                part.add_directly(input, gradient);
+            }
             part.sums
         })
         .collect();
@@ -55,7 +68,7 @@ pub(crate) fn weight_gradient(
             sums.iter_mut().zip(part).for_each(|(sum, &value)| *sum += value);
         }
     });
-    weights(level, inputs, outputs, first)
+    weights(level, &shape, winograd, first)
 }
 
 /// Floats that one task adds up over the parts.
@@ -64,11 +77,12 @@ const SLICE: usize = 16 * 1024;
 /// The sums over some images.
 struct Part {
     level: Level,
+    shape: Shape,
     /// Of the packed input.
     from: Layout,
     /// Of the packed gradient.
     to: Layout,
-    /// `[places][input blocks][groups][lanes][blocks of the group · lanes]`
+    /// `[places][input blocks][groups][lanes][blocks of the group · lanes]`; without tiles, a place is one of the window.
     sums: Buffer,
 }
 
@@ -85,10 +99,7 @@ impl Part {
         for (input, gradient) in groups {
             let images = input.len() / (from.channels * area);
             for (packed, (values, layout)) in packed.iter_mut().zip([(input, &from), (gradient, &to)]) {
-                let images = packed.chunks_mut(layout.image());
-                for (values, packed) in values.chunks(layout.channels * area).zip(images) {
-                    pack(level, values, area, 0, layout, packed);
-                }
+                pack_images(level, values, layout, area, 0, packed);
             }
             let tiles = images * tile_rows * tile_cols;
             let chunk = tiles.div_ceil(tiles.div_ceil(wanted));
@@ -114,9 +125,12 @@ impl Part {
                 for group in groups(to.blocks()) {
                     let start = group.start * lanes;
                     Outer {
+                        counts: [1, 1, tiles],
                         input,
+                        input_steps: [0, 0, lanes],
                         gradient: &gradients[start * tiles..],
-                        tiles,
+                        gradient_steps: [0, 0, group.len() * lanes],
+                        gradient_block: lanes,
                         vectors: group.len(),
                         sums: &mut sums[start * lanes..],
                     }
@@ -124,6 +138,62 @@ impl Part {
                 }
             }
         }
+    }
+
+    fn add_directly(&mut self, input: &[f32], gradient: &[f32]) {
+        let Self { level, shape, from, to, .. } = *self;
+        let Shape { kernel, stride, padding, .. } = shape;
+        let areas = [from.rows * from.cols, to.rows * to.cols];
+        let band = PIXELS.div_ceil(to.cols).min(to.rows);
+        let images = PIXELS.div_ceil(areas[1]);
+        let mut packed = [Buffer::zeroed(0), Buffer::zeroed(0)];
+        let chunks = input.chunks(images * from.channels * areas[0]);
+        for (input, gradient) in chunks.zip(gradient.chunks(images * to.channels * areas[1])) {
+            let images = input.len() / (from.channels * areas[0]);
+            for first in (0..to.rows).step_by(band) {
+                let rows = band.min(to.rows - first);
+                let from = Layout { rows: (rows - 1) * stride + kernel[0] - 2 * padding, ..from };
+                let to = Layout { rows, ..to };
+                let [packed_input, packed_gradient] = &mut packed;
+                let packed_input = sized(packed_input, images * from.image());
+                let packed_gradient = sized(packed_gradient, images * to.image());
+                pack_images(level, input, &from, areas[0], first * stride, packed_input);
+                pack_images(level, gradient, &to, areas[1], first, packed_gradient);
+                self.add_pixels([&from, &to], images, [packed_input, packed_gradient]);
+            }
+        }
+    }
+
+    fn add_pixels(&mut self, [from, to]: [&Layout; 2], images: usize, [input, gradient]: [&[f32]; 2]) {
+        let Shape { kernel, stride, padding, .. } = self.shape;
+        let lanes = from.lanes;
+        let block_sums = lanes * to.blocks() * lanes;
+        let places = self.sums.chunks_mut(from.blocks() * block_sums).enumerate();
+        for (place, sums) in places {
+            let [row, col] = [place / kernel[1], place % kernel[1]].map(|at| at as isize - padding as isize);
+            for (block, sums) in sums.chunks_mut(block_sums).enumerate() {
+                for group in groups(to.blocks()) {
+                    Outer {
+                        counts: [images, to.rows, to.cols],
+                        input: &input[from.offset(block, row, col)..],
+                        input_steps: [from.image(), stride * from.row(), stride * lanes],
+                        gradient: &gradient[group.start * to.block()..],
+                        gradient_steps: [to.image(), to.row(), lanes],
+                        gradient_block: to.block(),
+                        vectors: group.len(),
+                        sums: &mut sums[group.start * lanes * lanes..],
+                    }
+                    .run(self.level);
+                }
+            }
+        }
+    }
+}
+
+/// Rows of `[images, channels, area]` from `first` on.
+fn pack_images(level: Level, values: &[f32], layout: &Layout, area: usize, first: usize, packed: &mut [f32]) {
+    for (values, packed) in values.chunks(layout.channels * area).zip(packed.chunks_mut(layout.image())) {
+        pack(level, values, area, first, layout, packed);
     }
 }
 
@@ -208,104 +278,31 @@ unsafe fn gradient_line<S: Simd>(y: [S::Vector; OUT]) -> [S::Vector; IN] {
     }
 }
 
-/// `sums[m][k] += Σ_tiles input[tile][m] · gradient[tile][k]` for a block of inputs and one or two of outputs.
-struct Outer<'a> {
-    /// `[tiles][lanes]`
-    input: &'a [f32],
-    /// `[tiles][vectors · lanes]`
-    gradient: &'a [f32],
-    tiles: usize,
-    vectors: usize,
-    /// `[lanes][vectors · lanes]`
-    sums: &'a mut [f32],
-}
-
-impl Outer<'_> {
-    fn run(self, level: Level) {
-        let lanes = simd::shape(level).lanes;
-        assert!(level.is_available() && matches!(self.vectors, 1 | 2));
-        assert!(self.tiles * lanes <= self.input.len());
-        assert!(self.tiles * self.vectors * lanes <= self.gradient.len());
-        assert!(lanes * self.vectors * lanes <= self.sums.len());
-        // SAFETY: the level is available, and the three slices hold everything that `tile` touches.
-        unsafe { dispatch(level, self) }
-    }
-
-    /// `M` inputs from `first` on.
-    ///
-    /// # Safety
-    /// As for [`Kernel::run`]; `first + M` is at most the number of lanes.
-    #[inline(always)]
-    unsafe fn tile<S: Simd, const M: usize, const V: usize>(&mut self, first: usize) {
-        // SAFETY: `run` checked the lengths. Pointers step past the end only after the last read, by wrapping.
-        unsafe {
-            let to = self.sums.as_mut_ptr().add(first * V * S::LANES);
-            let mut sums = [[S::splat(0.0); V]; M];
-            for m in 0..M {
-                for v in 0..V {
-                    sums[m][v] = S::load(to.add((m * V + v) * S::LANES));
-                }
-            }
-            let mut input = self.input.as_ptr().add(first);
-            let mut gradient = self.gradient.as_ptr();
-            for _ in 0..self.tiles {
-                let mut values = [S::splat(0.0); V];
-                for v in 0..V {
-                    values[v] = S::load(gradient.add(v * S::LANES));
-                }
-                for m in 0..M {
-                    let factor = S::splat(*input.add(m));
-                    for v in 0..V {
-                        sums[m][v] = S::mul_add(factor, values[v], sums[m][v]);
-                    }
-                }
-                input = input.wrapping_add(S::LANES);
-                gradient = gradient.wrapping_add(V * S::LANES);
-            }
-            for m in 0..M {
-                for v in 0..V {
-                    S::store(to.add((m * V + v) * S::LANES), sums[m][v]);
-                }
-            }
-        }
-    }
-}
-
-impl Kernel for Outer<'_> {
-    #[inline(always)]
-    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(mut self) {
-        for first in (0..S::LANES).step_by(M) {
-            // SAFETY: as for this function; lanes are a multiple of `M`.
-            unsafe {
-                if self.vectors == 2 {
-                    self.tile::<S, M, 2>(first);
-                } else {
-                    self.tile::<S, M, 1>(first);
-                }
-            }
-        }
-    }
-}
-
-/// The sums in the weight's layout: `Gᵀ u G`.
-fn weights(level: Level, inputs: usize, outputs: usize, sums: &[f32]) -> Vec<f32> {
+/// The sums in the weight's layout; of transformed places, `Gᵀ u G`.
+fn weights(level: Level, shape: &Shape, winograd: bool, sums: &[f32]) -> Vec<f32> {
+    let Shape { inputs, outputs, kernel, .. } = *shape;
     let lanes = simd::shape(level).lanes;
     let blocks = outputs.div_ceil(lanes);
     let place = inputs.next_multiple_of(lanes) * blocks * lanes;
-    let mut weight = vec![0.0; outputs * inputs * 9];
-    weight.par_chunks_mut(inputs * 9).enumerate().for_each(|(output, weight)| {
+    let area = kernel[0] * kernel[1];
+    let mut weight = vec![0.0; outputs * inputs * area];
+    weight.par_chunks_mut(inputs * area).enumerate().for_each(|(output, weight)| {
         let block = output / lanes;
         let group = &groups(blocks)[block / 2];
         let width = group.len() * lanes;
         let lane = output - group.start * lanes;
-        for (input, window) in weight.chunks_mut(9).enumerate() {
+        for (input, window) in weight.chunks_mut(area).enumerate() {
             let (input_block, input_lane) = (input / lanes, input % lanes);
             let at = input_block * lanes * blocks * lanes + group.start * lanes * lanes + input_lane * width + lane;
-            let columns: [[f32; 3]; IN] =
-                std::array::from_fn(|col| weight_line(std::array::from_fn(|row| sums[(row * IN + col) * place + at])));
-            for row in 0..3 {
-                let line = weight_line(std::array::from_fn(|col| columns[col][row]));
-                window[row * 3..row * 3 + 3].copy_from_slice(&line);
+            if winograd {
+                let column = |col: usize| weight_line(std::array::from_fn(|row| sums[(row * IN + col) * place + at]));
+                let columns: [[f32; 3]; IN] = std::array::from_fn(column);
+                for row in 0..3 {
+                    let line = weight_line(std::array::from_fn(|col| columns[col][row]));
+                    window[row * 3..row * 3 + 3].copy_from_slice(&line);
+                }
+            } else {
+                window.iter_mut().enumerate().for_each(|(index, value)| *value = sums[index * place + at]);
             }
         }
     });

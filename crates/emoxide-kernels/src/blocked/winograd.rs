@@ -82,7 +82,7 @@ impl Winograd {
         // Chunks of nearly equal size, as many as there are threads at least, unless they become smaller than the
         // registers: then the threads share the output channels and transform the same input.
         let mut chunks = tiles.div_ceil(chunk(source));
-        if chunks % threads != 0 && tiles >= 14 * threads {
+        if !chunks.is_multiple_of(threads) && tiles >= 14 * threads {
             chunks = chunks.next_multiple_of(threads);
         }
         let chunk = tiles.div_ceil(chunks);
@@ -370,10 +370,8 @@ impl TransformOutput<'_> {
     #[inline(always)]
     unsafe fn tile<S: Simd>(
         &self,
-        products: *const f32,
-        place: usize,
-        bias: S::Vector,
-        finish: &Finisher<S>,
+        (products, place): (*const f32, usize),
+        (bias, finish): (S::Vector, &Finisher<S>),
         carried: Option<Carried<'_>>,
         target: Target<'_>,
         [rows, cols]: [usize; 2],
@@ -429,9 +427,9 @@ impl Kernel for TransformOutput<'_> {
                     let size = [OUT.min(layout.rows - row), OUT.min(layout.cols - col)];
                     let place = self.group.len() * tiles * S::LANES;
                     if size == [OUT, OUT] {
-                        self.tile::<S>(products, place, bias, &finish, carried, target, [OUT, OUT]);
+                        self.tile::<S>((products, place), (bias, &finish), carried, target, [OUT, OUT]);
                     } else {
-                        self.tile::<S>(products, place, bias, &finish, carried, target, size);
+                        self.tile::<S>((products, place), (bias, &finish), carried, target, size);
                     }
                 }
             }

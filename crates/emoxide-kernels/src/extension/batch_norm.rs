@@ -1,5 +1,7 @@
 //! Batch normalisation of a training step.
 
+use std::borrow::Cow;
+
 use burn::{
     backend::{
         Autodiff, AutodiffBackend, Backend, Flex, TensorMetadata,
@@ -166,18 +168,20 @@ impl<const N: usize> Backward<Flex, N> for NormaliseBackward {
         let State { operands, setting, shape, rectified } = ops.state;
         let Setting { level, planes, .. } = setting;
         let parents = ops.parents.map(|parent| parent.map(|node| node.id));
-        let carried = parents.get(3).is_some_and(Option::is_some);
         let affine = operands.affine(setting);
-        let computed =
-            batch_norm::gradients(level, planes, &operands.input, affine, rectified.as_deref(), &gradient, carried);
+        let computed = batch_norm::gradients(level, planes, &operands.input, affine, rectified.as_deref(), &gradient);
+        let carried = match computed.carried {
+            Cow::Owned(values) => tensor(values, shape.clone()),
+            Cow::Borrowed(_) => gradient.0.clone(),
+        };
         let tensors = [
-            Some(tensor(computed.input, shape.clone())),
-            Some(tensor(computed.weight, [planes.channels])),
-            Some(tensor(computed.bias, [planes.channels])),
-            computed.carried.map(|values| tensor(values, shape)),
+            tensor(computed.input, shape),
+            tensor(computed.weight, [planes.channels]),
+            tensor(computed.bias, [planes.channels]),
+            carried,
         ];
         for (parent, tensor) in parents.into_iter().zip(tensors) {
-            if let (Some(id), Some(tensor)) = (parent, tensor) {
+            if let Some(id) = parent {
                 gradients.register::<Flex>(id, tensor);
             }
         }

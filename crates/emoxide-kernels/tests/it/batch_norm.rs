@@ -52,8 +52,8 @@ fn with_kernels(level: Level, shape: [usize; 4], operands: &Operands, (carries, 
     let affine = Affine { mean: &mean, variance: &variance, weight, bias, epsilon: EPSILON };
     let output = batch_norm::forward(level, planes, input, affine, carries.then_some(carried), rectified);
     let behind = rectified.then_some(output.as_slice());
-    let gradients = batch_norm::gradients(level, planes, input, affine, behind, gradient, carries);
-    let carried = gradients.carried.unwrap_or_default();
+    let gradients = batch_norm::gradients(level, planes, input, affine, behind, gradient);
+    let carried = if carries { gradients.carried.into_owned() } else { Vec::new() };
     [output, mean, variance, gradients.input, gradients.weight, gradients.bias, carried]
 }
 

@@ -4,5 +4,6 @@ mod batch_norm;
 mod blocked;
 mod conv;
 mod operators;
+mod prelu;
 mod support;
 mod tokens;

@@ -200,13 +200,13 @@ impl Unit {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let (norm_in, conv_in, slopes, conv_out, norm_out) = &self.res_layer;
         let x = slopes.forward(conv_in.forward(norm_in.forward(input.clone())));
-        let x = norm_out.forward(conv_out.forward(x));
+        let x = conv_out.forward(x);
         let carried = match &self.shortcut_layer {
             Some((conv, norm)) => norm.forward(conv.forward(input)),
             None if self.stride > 1 => max_pool2d(input, 1, self.stride, 0),
             None => input,
         };
-        x + carried
+        norm_out.forward_add(x, carried)
     }
 }
 

@@ -51,10 +51,18 @@ impl BatchNorm {
         self.normalise(input, None, true)
     }
 
-    /// `relu(forward(input) + carried)`, the end of a residual block.
+    /// `forward(input) + carried`
     ///
     /// # Panics
     /// As [`BatchNorm::forward`], and if `carried` has another shape.
+    pub fn forward_add<const D: usize>(&self, input: Tensor<D>, carried: Tensor<D>) -> Tensor<D> {
+        self.normalise(input, Some(carried), false)
+    }
+
+    /// `relu(forward(input) + carried)`, the end of a residual block.
+    ///
+    /// # Panics
+    /// As [`BatchNorm::forward_add`].
     pub fn forward_add_relu<const D: usize>(&self, input: Tensor<D>, carried: Tensor<D>) -> Tensor<D> {
         self.normalise(input, Some(carried), true)
     }

@@ -1,6 +1,6 @@
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 /// Rectifier with a learned slope per channel for negative values.
 #[derive(Module, Debug)]
@@ -17,6 +17,6 @@ impl PRelu {
 
     /// `[batch, channels, ..]` → the same shape.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        activation::prelu(input, self.weight.val())
+        emoxide_kernels::prelu(input, self.weight.val())
     }
 }

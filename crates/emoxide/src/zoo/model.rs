@@ -88,7 +88,7 @@ impl Model {
         let logits = if self.card.mirror {
             let mirrored = self.run(mirrored(&images, self.card.preprocess.width as usize));
             let logits = self.run(images).into_iter().zip(mirrored);
-            logits.map(|(upright, mirrored)| (upright + mirrored) / 2.0).collect()
+            logits.map(|(upright, mirrored)| upright.midpoint(mirrored)).collect()
         } else {
             self.run(images)
         };
