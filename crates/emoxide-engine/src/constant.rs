@@ -2,7 +2,7 @@
 
 use burn::tensor::TensorData;
 
-use crate::{CompileError, view::indices};
+use crate::{CompileError, view::for_each_index};
 
 /// A tensor in row-major order.
 #[derive(Clone, Debug)]
@@ -26,21 +26,46 @@ impl Constant {
         self.values[self.dims.iter().zip(index).fold(0, place)]
     }
 
-    /// A tensor of this shape whose elements are those at `origin`.
-    pub(crate) fn gather(&self, dims: &[usize], origin: impl Fn(&[usize]) -> Vec<usize>) -> Self {
-        let values = indices(dims).map(|index| self.at(&origin(&index))).collect();
+    /// A tensor of this shape whose elements are those at the places that `origin` writes.
+    pub(crate) fn gather(&self, dims: &[usize], origin: impl Fn(&[usize], &mut [usize])) -> Self {
+        let mut values = Vec::with_capacity(dims.iter().product());
+        let mut from = vec![0; self.dims.len()];
+        for_each_index(dims, |index| {
+            origin(index, &mut from);
+            values.push(self.at(&from));
+        });
         Self { dims: dims.to_vec(), values }
     }
 
     pub(crate) fn permuted(&self, axes: &[usize]) -> Self {
         let dims: Vec<usize> = axes.iter().map(|&axis| self.dims[axis]).collect();
-        self.gather(&dims, |index| {
-            let mut from = vec![0; index.len()];
-            for (&axis, &at) in axes.iter().zip(index) {
-                from[axis] = at;
+        let stride = |axis: usize| self.dims[axis + 1..].iter().product::<usize>();
+        let strides: Vec<usize> = axes.iter().map(|&axis| stride(axis)).collect();
+        let (Some((&last, rest)), Some((&step, strides))) = (dims.split_last(), strides.split_last()) else {
+            return self.clone();
+        };
+        let mut values = Vec::with_capacity(self.values.len());
+        for_each_index(rest, |index| {
+            let first: usize = index.iter().zip(strides).map(|(at, stride)| at * stride).sum();
+            values.extend((0..last).map(|at| self.values[first + at * step]));
+        });
+        Self { dims, values }
+    }
+
+    /// Of a matrix `[inputs, outputs]` the rows of its transpose, the inputs at the places `at`.
+    pub(crate) fn turned(&self, outputs: usize, at: &[usize]) -> Vec<f32> {
+        /// Outputs at a time, so that what is read and what is written follows each other.
+        const TOGETHER: usize = 16;
+        let mut turned = vec![0.0; self.values.len()];
+        for (index, rows) in turned.chunks_mut(TOGETHER * at.len()).enumerate() {
+            for (input, &at_input) in at.iter().enumerate() {
+                let values = &self.values[input * outputs + index * TOGETHER..];
+                for (row, value) in rows.chunks_mut(at.len()).zip(values) {
+                    row[at_input] = *value;
+                }
             }
-            from
-        })
+        }
+        turned
     }
 
     pub(crate) fn map(mut self, function: impl Fn(f32) -> f32) -> Self {
@@ -52,7 +77,8 @@ impl Constant {
 
     /// Value by value with another one, to this shape.
     pub(crate) fn with(&self, other: &Self, dims: &[usize], function: impl Fn(f32, f32) -> f32) -> Self {
-        let values = indices(dims).map(|index| function(self.at(&index), other.at(&index))).collect();
+        let mut values = Vec::new();
+        for_each_index(dims, |index| values.push(function(self.at(index), other.at(index))));
         Self { dims: dims.to_vec(), values }
     }
 

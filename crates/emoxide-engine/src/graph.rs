@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use emoxide_kernels::blocked::{Activation, Binary, Pool, Shape};
+use emoxide_kernels::blocked::{Activation, Attention, Binary, Pool, Shape};
+
+use crate::view::for_each_index;
 
 /// Index of a value in [`Graph::sizes`].
 pub(crate) type Value = usize;
@@ -66,7 +68,7 @@ pub(crate) enum Operation {
     /// Every pixel normalised by mean and variance of its channels.
     LayerNorm { affine: Affine, epsilon: f32 },
     /// The source's tokens as queries, the others' as keys and values; `firsts` are the first channels of the three.
-    Attention { attention: emoxide_kernels::blocked::Attention, firsts: [usize; 3] },
+    Attention { attention: Attention, firsts: [usize; 3] },
     /// For every number of the target, channel by channel, the operand and the number there that it is.
     Rearrange { origins: Vec<(usize, Size)> },
 }
@@ -113,7 +115,8 @@ impl Graph {
             node.carried.iter_mut().chain(&mut node.others).for_each(moved);
         }
         moved(&mut self.output);
-        let origins = crate::view::indices(&size).map(|at| (0, [at[0], at[1], at[2]])).collect();
+        let mut origins = Vec::new();
+        for_each_index(&size, |at| origins.push((0, [at[0], at[1], at[2]])));
         let operation = Operation::Rearrange { origins };
         self.nodes.insert(0, Node { operation, source: input, carried: None, others: Vec::new(), target });
         self

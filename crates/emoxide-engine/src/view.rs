@@ -165,29 +165,33 @@ fn merged(walks: impl IntoIterator<Item = Walk>) -> Vec<Walk> {
     merged
 }
 
-/// All indices of a shape, the last dimension fastest.
-pub(crate) fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> {
-    (0..shape.iter().product()).map(move |mut rest: usize| {
-        let mut index = vec![0; shape.len()];
-        for (index, size) in index.iter_mut().zip(shape).rev() {
-            *index = rest % size;
-            rest /= size;
+/// Visits all indices of a shape, the last dimension fastest.
+pub(crate) fn for_each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
+    let mut index = vec![0; shape.len()];
+    for _ in 0..shape.iter().product() {
+        visit(&index);
+        for (at, size) in index.iter_mut().zip(shape).rev() {
+            *at += 1;
+            if *at < *size {
+                break;
+            }
+            *at = 0;
         }
-        index
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{View, indices};
+    use super::{View, for_each_index};
 
     /// Numbers of the elements in memory, where a value lies channel by channel.
     fn numbers(view: &View, [_, rows, cols]: [usize; 3]) -> Vec<usize> {
-        let number = |index: Vec<usize>| {
-            let [channel, row, col] = view.position(&index);
-            (channel * rows + row) * cols + col
-        };
-        indices(&view.shape()).map(number).collect()
+        let mut numbers = Vec::new();
+        for_each_index(&view.shape(), |index| {
+            let [channel, row, col] = view.position(index);
+            numbers.push((channel * rows + row) * cols + col);
+        });
+        numbers
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use burn_ir::{AdaptiveAvgPool2dOpIr, AvgPool2dOpIr, BatchNormOpIr, Conv2dOpIr, MaxPool2dOpIr, TensorIr};
 use emoxide_kernels::blocked::{Activation, Pool, Reduce, Shape};
 
-use super::Lowering;
+use super::{Lowering, shape::number};
 use crate::{
     CompileError,
     constant::Constant,
     graph::{Affine, Operation},
-    view::{CHANNELS, View, Walk},
+    view::{CHANNELS, View, Walk, for_each_index},
 };
 
 impl Lowering {
@@ -169,16 +169,9 @@ impl Lowering {
         if alone && rows * cols > 1 {
             let size = self.sizes[view.value];
             let shape = Shape { inputs: size[CHANNELS], outputs, kernel: [rows, cols], stride: 1, padding: 0 };
-            let mut turned = vec![0.0; inputs * outputs];
-            let mut index = vec![0; last + 1];
-            for input in 0..inputs {
-                index[last] = input;
-                let at = super::shape::number(view.position(&index), size);
-                for output in 0..outputs {
-                    turned[output * inputs + at] = weight.values[input * outputs + output];
-                }
-            }
-            let value = self.convolve(view.value, shape, false, turned, bias, [1, 1]);
+            let mut at = Vec::new();
+            for_each_index(&view.shape(), |index| at.push(number(view.position(index), size)));
+            let value = self.convolve(view.value, shape, false, weight.turned(outputs, &at), bias, [1, 1]);
             let mut dims = vec![1; last];
             dims.push(outputs);
             self.define(out, View::canonical(value, &dims, &[vec![last], vec![], vec![]]));
@@ -187,7 +180,8 @@ impl Lowering {
         let view = self.by_channel(&view, last);
         let [_, rows, cols] = self.sizes[view.value];
         let shape = Shape { inputs, outputs, kernel: [1, 1], stride: 1, padding: 0 };
-        let value = self.convolve(view.value, shape, false, weight.permuted(&[1, 0]).values, bias, [rows, cols]);
+        let at: Vec<usize> = (0..inputs).collect();
+        let value = self.convolve(view.value, shape, false, weight.turned(outputs, &at), bias, [rows, cols]);
         let mut result = View { value, ..view };
         result.dims[last] = if outputs > 1 { vec![Walk { axis: CHANNELS, count: outputs, stride: 1 }] } else { vec![] };
         self.define(out, result);

@@ -8,7 +8,7 @@ use crate::{
     CompileError,
     constant::Constant,
     graph::{Affine, Operation, Value},
-    view::{View, indices},
+    view::{CHANNELS, View, for_each_index},
 };
 
 impl Lowering {
@@ -28,7 +28,7 @@ impl Lowering {
         const NAME: &str = "PRelu";
         let view = self.view(&op.lhs, NAME)?;
         let view = self.whole(&view);
-        let slopes = self.per_channel(&self.spread(&self.constant(&op.rhs, NAME)?, &view), &view);
+        let slopes = self.per_channel(&self.constant(&op.rhs, NAME)?, &view);
         let slopes = slopes.ok_or_else(|| CompileError::unsupported(NAME, "with slopes of anything but channels"))?;
         self.combine(&view, &op.out, None, Activation::PRelu(slopes));
         Ok(())
@@ -185,12 +185,9 @@ impl Lowering {
         let view = self.whole(view);
         let size = self.sizes[view.value];
         let [channels, ..] = size;
-        let mut values = self.spread(constant, &view);
-        for value in &mut values {
-            *value *= signs[1];
-        }
+        let constant = constant.clone().map(|value| value * signs[1]);
         let scaled = |scale: f32| Affine { scale: vec![scale; channels], shift: vec![0.0; channels] };
-        match (self.per_channel(&values, &view), binary) {
+        match (self.per_channel(&constant, &view), binary) {
             (Some(scale), Binary::Mul) => {
                 self.combine(&view, out, Some(Affine { scale, ..scaled(1.0) }), Activation::Linear);
             }
@@ -198,12 +195,12 @@ impl Lowering {
                 self.combine(&view, out, Some(Affine { shift, ..scaled(signs[0]) }), Activation::Linear);
             }
             (None, Binary::Mul) => {
-                let factors = self.fix(values, size);
+                let factors = self.fix(self.spread(&constant, &view), size);
                 let value = self.node(Operation::Elementwise(Binary::Mul), view.value, vec![factors], size);
                 self.define(out, View { value, ..view });
             }
             (None, _) => {
-                let summands = self.fix(values, size);
+                let summands = self.fix(self.spread(&constant, &view), size);
                 let affine = Some(scaled(signs[0])).filter(|_| signs[0] < 0.0);
                 self.combine(&view, out, affine, Activation::Linear);
                 self.nodes.last_mut().expect("added just before").carried = Some(summands);
@@ -253,21 +250,28 @@ impl Lowering {
     }
 
     /// A constant for every number of a view that is all of a value, channel by channel.
-    pub(super) fn spread(&self, constant: &Constant, view: &View) -> Vec<f32> {
+    fn spread(&self, constant: &Constant, view: &View) -> Vec<f32> {
         let size = self.sizes[view.value];
         let mut values = vec![0.0; size.iter().product()];
-        for index in indices(&view.shape()) {
-            values[number(view.position(&index), size)] = constant.at(&index);
-        }
+        for_each_index(&view.shape(), |index| values[number(view.position(index), size)] = constant.at(index));
         values
     }
 
-    /// One number a channel, if there are no others.
-    pub(super) fn per_channel(&self, values: &[f32], view: &View) -> Option<Vec<f32>> {
-        let [_, rows, cols] = self.sizes[view.value];
-        let channels = values.chunks(rows * cols);
-        channels
-            .map(|channel| channel.iter().all(|value| value.to_bits() == channel[0].to_bits()).then_some(channel[0]))
-            .collect()
+    /// A constant for every channel of such a view, if it is the same for all pixels.
+    fn per_channel(&self, constant: &Constant, view: &View) -> Option<Vec<f32>> {
+        let [channels, ..] = self.sizes[view.value];
+        let of_channels = |dim: usize| view.axes(dim).iter().all(|&axis| axis == CHANNELS);
+        if constant.values.len() == 1 {
+            return Some(vec![constant.values[0]; channels]);
+        }
+        let of_pixels = |dim: usize| !view.axes(dim).contains(&CHANNELS);
+        if !(0..view.dims.len()).all(|dim| of_channels(dim) || (of_pixels(dim) && constant.dims[dim] == 1)) {
+            return None;
+        }
+        let shape: Vec<usize> =
+            view.shape().iter().enumerate().map(|(dim, &size)| if of_channels(dim) { size } else { 1 }).collect();
+        let mut values = vec![0.0; channels];
+        for_each_index(&shape, |index| values[view.position(index)[CHANNELS]] = constant.at(index));
+        Some(values)
     }
 }

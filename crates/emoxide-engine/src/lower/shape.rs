@@ -8,7 +8,7 @@ use crate::{
     CompileError,
     constant::Constant,
     graph::{Operation, Size, Value},
-    view::{CHANNELS, COLS, ROWS, View, indices},
+    view::{CHANNELS, COLS, ROWS, View, for_each_index},
 };
 
 /// What becomes of a dimension.
@@ -55,7 +55,9 @@ impl Lowering {
                 // New dimensions come in front.
                 let mut padded = vec![1; dims.len() - constant.dims.len()];
                 padded.extend(&constant.dims);
-                Known::Constant(Constant { dims: padded, ..constant }.gather(&dims, <[usize]>::to_vec))
+                Known::Constant(
+                    Constant { dims: padded, ..constant }.gather(&dims, |index, from| from.copy_from_slice(index)),
+                )
             }
             _ => Known::View(self.view(input, name)?),
         };
@@ -72,10 +74,9 @@ impl Lowering {
         let dims: Vec<usize> = op.out.shape.to_vec();
         if let Known::Constant(constant) = self.known(&op.tensor, "RepeatDim")? {
             let size = constant.dims[op.dim];
-            let repeated = constant.gather(&dims, |index| {
-                let mut index = index.to_vec();
-                index[op.dim] %= size;
-                index
+            let repeated = constant.gather(&dims, |index, from| {
+                from.copy_from_slice(index);
+                from[op.dim] %= size;
             });
             self.known.insert(op.out.id, Known::Constant(repeated));
             return Ok(());
@@ -93,12 +94,11 @@ impl Lowering {
             op.ranges.get(dim).map_or((0, 1), |range| (range.to_range(size).start, range.step as usize))
         };
         if let Known::Constant(constant) = self.known(&op.tensor, NAME)? {
-            let slice = constant.gather(&shape, |index| {
-                let place = |(dim, at): (usize, &usize)| {
+            let slice = constant.gather(&shape, |index, from| {
+                for (dim, (from, at)) in from.iter_mut().zip(index).enumerate() {
                     let (start, step) = range(dim, constant.dims[dim]);
-                    start + at * step
-                };
-                index.iter().enumerate().map(place).collect()
+                    *from = start + at * step;
+                }
             });
             self.known.insert(op.out.id, Known::Constant(slice));
             return Ok(());
@@ -121,16 +121,15 @@ impl Lowering {
         let parts = op.tensors.iter().map(|tensor| self.known(tensor, NAME)).collect::<Result<Vec<_>, _>>()?;
         let lengths: Vec<usize> = op.tensors.iter().map(|tensor| tensor.shape.to_vec()[op.dim]).collect();
         if let Some(parts) = parts.iter().map(as_constant).collect::<Option<Vec<_>>>() {
-            let values = indices(&shape)
-                .map(|mut index| {
-                    let mut part = 0;
-                    while index[op.dim] >= lengths[part] {
-                        index[op.dim] -= lengths[part];
-                        part += 1;
-                    }
-                    parts[part].at(&index)
-                })
-                .collect();
+            let mut values = Vec::new();
+            for_each_index(&shape, |index| {
+                let (mut index, mut part) = (index.to_vec(), 0);
+                while index[op.dim] >= lengths[part] {
+                    index[op.dim] -= lengths[part];
+                    part += 1;
+                }
+                values.push(parts[part].at(&index));
+            });
             self.known.insert(op.out.id, Known::Constant(Constant { dims: shape, values }));
             return Ok(());
         }
@@ -147,11 +146,13 @@ impl Lowering {
         let mut origins = vec![(0, [0; 3]); size.iter().product()];
         let mut first = 0;
         for (operand, (view, length)) in views.iter().zip(&lengths).enumerate() {
-            for mut index in indices(&view.shape()) {
-                let from = view.position(&index);
-                index[op.dim] += first;
-                origins[number(whole.position(&index), size)] = (operand, from);
-            }
+            // From where the part begins.
+            let mut begin = vec![0; shape.len()];
+            begin[op.dim] = first;
+            let part = View { start: whole.position(&begin), ..whole.clone() };
+            for_each_index(&view.shape(), |index| {
+                origins[number(part.position(index), size)] = (operand, view.position(index));
+            });
             first += length;
         }
         let others = views[1..].iter().map(|view| view.value).collect();
@@ -218,9 +219,9 @@ impl Lowering {
 
     fn moved(&mut self, view: &View, target: View, size: Size) -> View {
         let mut origins = vec![(0, [0; 3]); size.iter().product()];
-        for index in indices(&view.shape()) {
-            origins[number(target.position(&index), size)] = (0, view.position(&index));
-        }
+        for_each_index(&view.shape(), |index| {
+            origins[number(target.position(index), size)] = (0, view.position(index));
+        });
         self.node(Operation::Rearrange { origins }, view.value, Vec::new(), size);
         target
     }
@@ -245,18 +246,14 @@ impl Lowering {
             return view.value;
         }
         let mut origins = vec![(0, [0; 3]); size.iter().product()];
-        for mut index in indices(&other.shape()) {
-            let mut at = other.position(&index);
+        for_each_index(&other.shape(), |index| {
+            let mut at = other.position(index);
             for axis in 0..3 {
                 at[axis] = at[axis].min(size[axis] - 1);
             }
-            for (dim, index) in index.iter_mut().enumerate() {
-                if repeated(dim) {
-                    *index = 0;
-                }
-            }
-            origins[number(at, size)] = (0, view.position(&index));
-        }
+            // A dimension without walks has one place.
+            origins[number(at, size)] = (0, view.position(index));
+        });
         self.node(Operation::Rearrange { origins }, view.value, Vec::new(), size)
     }
 
@@ -278,9 +275,7 @@ impl Lowering {
         let view = View::canonical(self.sizes.len(), &constant.dims, &View::usual_axes(constant.dims.len()));
         let (_, size) = view.dense();
         let mut values = vec![0.0; constant.values.len()];
-        for (index, value) in indices(&constant.dims).zip(&constant.values) {
-            values[number(view.position(&index), size)] = *value;
-        }
+        for_each_index(&constant.dims, |index| values[number(view.position(index), size)] = constant.at(index));
         self.fix(values, size);
         view
     }
