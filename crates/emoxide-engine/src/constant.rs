@@ -68,6 +68,23 @@ impl Constant {
         turned
     }
 
+    /// All elements of a dimension as one.
+    pub(crate) fn reduced(&self, dim: usize, function: impl Fn(f32, f32) -> f32) -> Self {
+        let mut dims = self.dims.clone();
+        let size = std::mem::replace(&mut dims[dim], 1);
+        let mut values = Vec::new();
+        for_each_index(&dims, |index| {
+            let mut index = index.to_vec();
+            let first = self.at(&index);
+            let rest = (1..size).map(|at| {
+                index[dim] = at;
+                self.at(&index)
+            });
+            values.push(rest.fold(first, &function));
+        });
+        Self { dims, values }
+    }
+
     pub(crate) fn map(mut self, function: impl Fn(f32) -> f32) -> Self {
         for value in &mut self.values {
             *value = function(*value);

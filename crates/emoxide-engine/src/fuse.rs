@@ -122,6 +122,7 @@ fn accepts(node: &Node, carrying: bool, scaling: bool, long: bool) -> bool {
     let activation = match &node.operation {
         Operation::Convolution { activation, .. } if !long => activation,
         Operation::Combine { activation, .. } => activation,
+        Operation::GroupNorm { activation, .. } if !carrying => activation,
         _ => return false,
     };
     *activation == Activation::Linear && !((carrying || scaling) && node.carried.is_some())
@@ -144,7 +145,7 @@ fn append(operation: &mut Operation, affine: Option<&Affine>, next: Activation) 
             }
             *activation = next;
         }
-        Operation::Combine { affine: first, activation } => {
+        Operation::Combine { affine: first, activation } | Operation::GroupNorm { affine: first, activation, .. } => {
             *first = match (first.take(), affine) {
                 (Some(first), Some(second)) => Some(first.then(second)),
                 (first, second) => first.or_else(|| second.cloned()),

@@ -67,6 +67,8 @@ pub(crate) enum Operation {
     Softmax,
     /// Every pixel normalised by mean and variance of its channels.
     LayerNorm { affine: Affine, epsilon: f32 },
+    /// Groups of channels normalised by mean and variance of all their pixels, then `activation(scale * x + shift)`.
+    GroupNorm { groups: usize, epsilon: f32, affine: Option<Affine>, activation: Activation },
     /// The source's tokens as queries, the others' as keys and values; `firsts` are the first channels of the three.
     Attention { attention: Attention, firsts: [usize; 3] },
     /// For every number of the target, channel by channel, the operand and the number there that it is.

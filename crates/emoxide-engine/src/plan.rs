@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::tensor::{Device, Tensor};
 use emoxide_kernels::Level;
 use emoxide_kernels::blocked::{
-    Algorithm, Attention, Binary, Buffer, Combine, Convolution, Depthwise, LayerNorm, Layout, Pool, Rearrange, Source,
-    Tokens, elementwise, from_blocked, from_planar, softmax,
+    Algorithm, Attention, Binary, Buffer, Combine, Convolution, Depthwise, GroupNorm, LayerNorm, Layout, Pool,
+    Rearrange, Source, Tokens, elementwise, from_blocked, from_planar, softmax,
 };
 
 use crate::CompileError;
@@ -56,6 +56,7 @@ enum Kernel {
     Pool(Pool),
     Softmax,
     LayerNorm(LayerNorm),
+    GroupNorm(GroupNorm),
     Attention {
         attention: Attention,
         firsts: [usize; 3],
@@ -161,6 +162,7 @@ impl Engine {
             Kernel::Pool(pool) => pool.run(self.level, source, to),
             Kernel::Softmax => softmax(self.level, source, to),
             Kernel::LayerNorm(norm) => norm.run(source, to),
+            Kernel::GroupNorm(norm) => norm.run(source, to),
             Kernel::Attention { attention, firsts } => {
                 let operands = [source, place(step.others[0]), place(step.others[1])];
                 let tokens = std::array::from_fn(|index| {
@@ -309,6 +311,11 @@ fn kernel(level: Level, operation: Operation, planar: bool, operands: &[Layout],
         Operation::Softmax => Kernel::Softmax,
         Operation::LayerNorm { affine: Affine { scale, shift }, epsilon } => {
             Kernel::LayerNorm(LayerNorm::new(level, &scale, &shift, epsilon))
+        }
+        Operation::GroupNorm { groups, epsilon, affine, activation } => {
+            let ones = || Affine { scale: vec![1.0; target.channels], shift: vec![0.0; target.channels] };
+            let Affine { scale, shift } = affine.unwrap_or_else(ones);
+            Kernel::GroupNorm(GroupNorm::new(level, groups, &scale, &shift, epsilon, activation))
         }
         Operation::Attention { attention, firsts } => Kernel::Attention { attention, firsts },
         Operation::Rearrange { origins } => {

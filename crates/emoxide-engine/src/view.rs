@@ -93,6 +93,12 @@ impl View {
         self.dims[dim].iter().map(|walk| walk.axis).collect()
     }
 
+    /// What all dimensions but one walk along.
+    pub(crate) fn walks_beside(&self, dim: usize) -> Vec<Walk> {
+        let others = self.dims.iter().enumerate().filter(|(other, _)| *other != dim);
+        merged(others.flat_map(|(_, walks)| walks.iter().copied()))
+    }
+
     /// With other dimensions of as many numbers; nothing if a walk would have to end in mid-row.
     pub(crate) fn reshape(&self, shape: &[usize]) -> Option<Self> {
         let mut walks = merged(self.dims.iter().flatten().copied()).into_iter();

@@ -93,6 +93,9 @@ impl Lowering {
         let known = match self.known(input, name)? {
             Known::Constant(constant) => Known::Constant(constant.map(|value| scale * value + shift)),
             Known::Scores(scores) if shift == 0.0 => Known::Scores(scores.scaled(scale, name)?),
+            Known::Moments(moments) if scale.to_bits() == 1.0f32.to_bits() => {
+                Known::Moments(moments.shifted(shift, name)?)
+            }
             _ => {
                 let view = self.view(input, name)?;
                 let view = self.whole(&view);
@@ -109,6 +112,7 @@ impl Lowering {
     pub(super) fn binary(&mut self, op: &BinaryOpIr, binary: Binary, name: &str) -> Result<(), CompileError> {
         let BinaryOpIr { lhs, rhs, out } = op;
         match (self.known(lhs, name)?, self.known(rhs, name)?) {
+            (left, Known::Moments(right)) => self.of_moments(&left, &right, binary, out, name),
             (Known::Constant(left), Known::Constant(right)) => {
                 let dims = out.shape.to_vec();
                 let result = left.with(&right, &dims, |a, b| match binary {
@@ -144,8 +148,10 @@ impl Lowering {
     /// By a constant.
     pub(super) fn quotient(&mut self, op: &BinaryOpIr) -> Result<(), CompileError> {
         const NAME: &str = "Div";
-        let Known::Constant(divisor) = self.known(&op.rhs, NAME)? else {
-            return Err(CompileError::unsupported(NAME, "by what depends on the image"));
+        let divisor = match (self.known(&op.lhs, NAME)?, self.known(&op.rhs, NAME)?) {
+            (_, Known::Constant(divisor)) => divisor,
+            (Known::Moments(left), Known::Moments(right)) => return self.group_norm(&left, &right, &op.out),
+            _ => return Err(CompileError::unsupported(NAME, "by what depends on the image")),
         };
         let divisor = divisor.map(|value| 1.0 / value);
         if let Known::Constant(constant) = self.known(&op.lhs, NAME)? {

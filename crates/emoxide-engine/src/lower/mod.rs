@@ -2,6 +2,7 @@
 
 mod convolution;
 mod elementwise;
+mod moments;
 mod shape;
 mod tokens;
 
@@ -20,6 +21,7 @@ use crate::{
     graph::{Graph, Node, Operation, Size, Value},
     view::View,
 };
+use moments::Moments;
 use tokens::Scores;
 
 /// What a recorded tensor is.
@@ -29,6 +31,8 @@ enum Known {
     View(View),
     /// Products of queries and keys, which are never computed as a whole.
     Scores(Scores),
+    /// On the way to a group norm.
+    Moments(Moments),
     /// Where one tensor is smaller than another: the mask of a maximum.
     Lower(View, View),
 }
@@ -148,6 +152,7 @@ impl Lowering {
     fn float(&mut self, operation: &FloatOperationIr) -> Result<(), CompileError> {
         match operation {
             FloatOperationIr::Matmul(op) => self.matmul(op),
+            FloatOperationIr::Sqrt(op) => self.root(&op.input, &op.out),
             FloatOperationIr::Tanh(op) => self.unary(&op.input, &op.out, Activation::Tanh, "Tanh"),
             FloatOperationIr::PowfScalar(op) => self.power(&op.lhs, op.rhs.elem(), &op.out, "PowfScalar"),
             other => {
@@ -217,6 +222,7 @@ impl Lowering {
             Known::View(view) => Ok(view),
             Known::Constant(_) => Err(CompileError::unsupported(name, "of a constant")),
             Known::Scores(_) => Err(CompileError::unsupported(name, "of attention scores")),
+            Known::Moments(_) => Err(CompileError::unsupported(name, "of a mean of channels and pixels")),
             Known::Lower(..) => Err(CompileError::unsupported(name, "of a comparison")),
         }
     }

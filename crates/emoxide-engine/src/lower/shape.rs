@@ -169,6 +169,15 @@ impl Lowering {
         reduction: Reduction,
         name: &str,
     ) -> Result<(), CompileError> {
+        if let Known::Constant(constant) = self.known(input, name)? {
+            let reduced = constant.reduced(dim, |a, b| if reduction == Reduction::Max { a.max(b) } else { a + b });
+            let share = if reduction == Reduction::Mean { 1.0 / constant.dims[dim] as f32 } else { 1.0 };
+            self.known.insert(out.id, Known::Constant(reduced.map(|value| value * share)));
+            return Ok(());
+        }
+        if reduction == Reduction::Mean && self.moment(input, dim, out)? {
+            return Ok(());
+        }
         let view = self.view(input, name)?;
         let view = self.whole(&view);
         let rank = view.dims.len();

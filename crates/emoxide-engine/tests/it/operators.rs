@@ -1,5 +1,7 @@
 //! Operators of convolutional networks.
 
+use burn::module::Param;
+use burn::nn::GroupNormConfig;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{
     gelu, gelu_approximate, hard_sigmoid, hard_swish, leaky_relu, prelu, relu, relu6, sigmoid, silu, softmax,
@@ -177,4 +179,31 @@ fn conv_of_size(name: &str, input: Tensor<4>, outputs: usize, kernel: usize, str
     let [_, inputs, ..] = input.dims();
     let weight = weight(name, [outputs, inputs, kernel, kernel], &input.device());
     conv2d(input, weight, None, ConvOptions::new([stride; 2], [2; 2], [1; 2], 1))
+}
+
+/// A norm of groups of channels, with a factor and a summand for every channel.
+fn group_norm(name: &str, input: Tensor<4>, groups: usize) -> Tensor<4> {
+    let (device, [_, channels, ..]) = (input.device(), input.dims());
+    let mut module = GroupNormConfig::new(groups, channels).init(&device);
+    module.gamma = Some(Param::from_tensor(constant(&format!("{name}.scale"), [channels], &device)));
+    module.beta = Some(Param::from_tensor(constant(&format!("{name}.shift"), [channels], &device)));
+    module.forward(input)
+}
+
+#[test]
+fn norms_of_groups() {
+    agrees("Burn's module", |_, images| {
+        let x = relu(group_norm("n", conv("a", images, 20, 2), 4));
+        let y = group_norm("m", conv("b", x.clone(), 20, 1), 1);
+        head(relu(y + group_norm("o", x, 10)))
+    });
+    agrees("standardised weights", |device, images| {
+        let kernel: Tensor<4> = weight("a", [20, 3, 3, 3], device);
+        let flat: Tensor<2> = kernel.flatten(1, 3);
+        let centred = flat.clone() - flat.mean_dim(1);
+        let deviation = (centred.clone() * centred.clone()).mean_dim(1).add_scalar(1e-8).sqrt();
+        let kernel = (centred / deviation).reshape([20, 3, 3, 3]);
+        let x = conv2d(images, kernel, None, ConvOptions::new([2; 2], [1; 2], [1; 2], 1));
+        head(relu(group_norm("n", x, 5)))
+    });
 }

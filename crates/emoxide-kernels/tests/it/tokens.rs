@@ -1,7 +1,9 @@
 //! The kernels of transformers against their definitions in double precision, at every level of this machine.
 
 use emoxide_kernels::Level;
-use emoxide_kernels::blocked::{Attention, Buffer, LayerNorm, Layout, Rearrange, Tokens, from_blocked, softmax};
+use emoxide_kernels::blocked::{
+    Activation, Attention, Buffer, GroupNorm, LayerNorm, Layout, Rearrange, Tokens, from_blocked, softmax,
+};
 use proptest::prelude::*;
 
 use crate::support::{blocked, difference, values};
@@ -74,6 +76,40 @@ proptest! {
             LayerNorm::new(level, &scale, &shift, 1e-5).run((&from, &source), (&to, &mut target));
             let difference = difference(&from_blocked(&to, &target), &expected);
             prop_assert!(difference < 2e-4, "{}: {difference:e}", level.name());
+        }
+    }
+
+    #[test]
+    fn groups_are_normalised(
+        (batch, groups, width, rows, cols) in (1usize..3, 1usize..6, 1usize..20, 1usize..9, 1usize..9),
+        offset in -5.0f32..5.0,
+    ) {
+        let (channels, area) = (groups * width, rows * cols);
+        let mut input = values(batch * channels * area, 1);
+        for value in &mut input {
+            *value += offset;
+        }
+        let (scale, shift) = (values(channels, 2), values(channels, 3));
+        let mut expected = Vec::new();
+        for (index, group) in input.chunks(width * area).enumerate() {
+            let count = group.len() as f64;
+            let mean = group.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
+            let variance = group.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / count;
+            for (at, x) in group.iter().enumerate() {
+                let channel = (index * width + at / area) % channels;
+                let normal = ((f64::from(*x) - mean) / (variance + 1e-3).sqrt()) as f32;
+                expected.push((normal * scale[channel] + shift[channel]).max(0.0));
+            }
+        }
+        for level in Level::available() {
+            let from = Layout::blocked(level, channels, [rows, cols], 1);
+            let source = blocked(&from, batch, Some(&vec![f32::NAN; channels]), &input);
+            let to = Layout { halo: 0, ..from };
+            let mut target = Buffer::images(&to, batch, None);
+            let norm = GroupNorm::new(level, groups, &scale, &shift, 1e-3, Activation::Relu);
+            norm.run((&from, &source), (&to, &mut target));
+            let difference = difference(&from_blocked(&to, &target), &expected);
+            prop_assert!(difference < 1e-4, "{}: {difference:e}", level.name());
         }
     }
 
