@@ -11,7 +11,9 @@ mod fuse;
 mod graph;
 mod lower;
 mod plan;
+mod precision;
 mod view;
 
 pub use error::CompileError;
 pub use plan::Engine;
+pub use precision::{Precision, UnknownPrecision};

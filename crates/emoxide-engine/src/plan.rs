@@ -12,11 +12,13 @@ use emoxide_kernels::blocked::{
 use crate::CompileError;
 use crate::capture::record;
 use crate::graph::{Affine, Graph, Node, Operation, Size, Value};
+use crate::precision::Precision;
 
 /// A network that was compiled for the CPU.
 #[derive(Debug)]
 pub struct Engine {
     level: Level,
+    precision: Precision,
     input: Size,
     outputs: usize,
     steps: Vec<Step>,
@@ -84,11 +86,12 @@ impl Engine {
     /// which it moves the network, and gives `[1, outputs]`.
     pub fn compile(
         level: Level,
+        precision: Precision,
         input: [usize; 3],
         forward: impl FnOnce(&Device, Tensor<4>) -> Tensor<2>,
     ) -> Result<Self, CompileError> {
         let graph = Graph::new(record(input, forward)?, input)?.fused();
-        Ok(Planner::new(level, &graph).plan(graph))
+        Ok(Planner::new(level, precision, &graph).plan(graph))
     }
 
     /// Answers `batch` images `[batch, channels, rows, cols]`: `[batch, outputs]`.
@@ -122,6 +125,11 @@ impl Engine {
     /// Instructions that it uses.
     pub fn level(&self) -> Level {
         self.level
+    }
+
+    /// How exactly it multiplies.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Channels, rows and columns of an image.
@@ -184,6 +192,7 @@ impl Engine {
 
 struct Planner {
     level: Level,
+    precision: Precision,
     /// What every value needs.
     wanted: Vec<Place>,
     /// Index of the last node that reads a value.
@@ -196,7 +205,7 @@ struct Planner {
 }
 
 impl Planner {
-    fn new(level: Level, graph: &Graph) -> Self {
+    fn new(level: Level, precision: Precision, graph: &Graph) -> Self {
         let layout = |value: Value| {
             let [channels, rows, cols] = graph.sizes[value];
             if value == graph.input {
@@ -222,7 +231,7 @@ impl Planner {
         }
         last[graph.output] = graph.nodes.len();
         let home = vec![None; graph.sizes.len()];
-        Self { level, wanted, last, places: Vec::new(), free: Vec::new(), home }
+        Self { level, precision, wanted, last, places: Vec::new(), free: Vec::new(), home }
     }
 
     fn plan(mut self, graph: Graph) -> Engine {
@@ -238,7 +247,8 @@ impl Planner {
             let planar = source == graph.input;
             let operands: Vec<Layout> =
                 std::iter::once(source).chain(others.iter().copied()).map(|value| self.wanted[value].layout).collect();
-            let kernel = kernel(self.level, operation, planar, &operands, self.wanted[node.target].layout);
+            let kernel =
+                kernel(self.level, self.precision, operation, planar, &operands, self.wanted[node.target].layout);
             let others = others.into_iter().map(home).collect();
             steps.push(Step { kernel, source: home(source), carried: carried.map(home), others, target });
             for value in 0..self.home.len() {
@@ -252,6 +262,7 @@ impl Planner {
         let output = self.home[graph.output].expect("the output is computed");
         Engine {
             level: self.level,
+            precision: self.precision,
             input: graph.sizes[graph.input],
             outputs: graph.sizes[graph.output].iter().product(),
             steps,
@@ -282,7 +293,14 @@ impl Place {
     }
 }
 
-fn kernel(level: Level, operation: Operation, planar: bool, operands: &[Layout], target: Layout) -> Kernel {
+fn kernel(
+    level: Level,
+    precision: Precision,
+    operation: Operation,
+    planar: bool,
+    operands: &[Layout],
+    target: Layout,
+) -> Kernel {
     let size = [operands[0].rows, operands[0].cols];
     match operation {
         Operation::Convolution { shape, depthwise: true, weight, bias, activation, .. } => {
@@ -292,10 +310,14 @@ fn kernel(level: Level, operation: Operation, planar: bool, operands: &[Layout],
             let source = if planar { Source::Planar } else { Source::Blocked };
             let tiles = size[0].div_ceil(4) * size[1].div_ceil(4);
             let wide = shape.inputs.min(shape.outputs) >= WINOGRAD_CHANNELS && tiles >= WINOGRAD_TILES;
-            let algorithm = if wide && Convolution::suits_winograd(&shape, source) {
-                Algorithm::Winograd
-            } else {
-                Algorithm::Direct
+            let winograd = wide && Convolution::suits_winograd(&shape, source);
+            // A single result of a map is a linear layer's: it costs little, and rounding it most.
+            let exact = planar || shape.output(size) == Some([1, 1]);
+            let algorithm = match precision {
+                Precision::Bf16 if !exact => Algorithm::Bf16,
+                Precision::Int8 if !exact => Algorithm::Int8,
+                _ if winograd => Algorithm::Winograd,
+                _ => Algorithm::Direct,
             };
             let convolution = Convolution::new(level, shape, source, algorithm, &weight, &bias, &activation);
             Kernel::Convolution(convolution)

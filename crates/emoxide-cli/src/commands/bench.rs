@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use emoxide::device::{self, Device};
 use emoxide::weights::checkpoint::Card;
-use emoxide::zoo::{self, Executor, Model};
+use emoxide::zoo::{self, Model, Precision};
 use emoxide_train::train::Rehearsal;
 use serde::Serialize;
 
+use crate::commands::computing::{self, Engine};
 use crate::{Finish, output};
 
 /// Absolute times depend on the machine and on what else it does: compare with a peer measured in the same run
@@ -27,6 +28,9 @@ pub(crate) struct Arguments {
     /// What computes: the compiled network, Burn operation by operation, or both
     #[arg(short, long, value_enum, value_delimiter = ',', default_value = "compiled")]
     engine: Vec<Engine>,
+    /// How exactly the compiled network multiplies: f32, bf16 or int8; several separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "f32", conflicts_with = "train")]
+    precision: Vec<Precision>,
     /// Time steps of training instead: forward pass, gradients, new weights
     #[arg(long, conflicts_with_all = ["engine", "logits"])]
     train: bool,
@@ -45,12 +49,6 @@ pub(crate) struct Arguments {
     /// Also write the logits of the last pass to this JSON file, to compare them with another program's
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Engine {
-    Compiled,
-    Burn,
 }
 
 /// One measurement.
@@ -89,12 +87,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
 /// Forward passes, from preprocessed images to logits.
 fn passes(arguments: &Arguments, device: &Device) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for engine in &arguments.engine {
-        let model = open(arguments, device)?;
-        let model = if *engine == Engine::Burn { model.uncompiled() } else { model };
-        if let (Engine::Compiled, Executor::Burn(why)) = (engine, model.executor()) {
-            bail!("--engine compiled: {why}; --engine burn works on every device");
-        }
+    let precisions = |&engine| arguments.precision.iter().map(move |&precision| (engine, precision));
+    for (engine, precision) in arguments.engine.iter().flat_map(precisions) {
+        let model = computing::open(&arguments.model, device, precision, Some(engine))?;
         for &batch in &arguments.batch {
             let images = images(model.card(), batch);
             let median = median(arguments.runs, || {
@@ -103,8 +98,8 @@ fn passes(arguments: &Arguments, device: &Device) -> Result<Vec<Row>> {
                 std::hint::black_box(model.run(images));
                 start.elapsed()
             });
-            let name = if *engine == Engine::Burn { "burn" } else { "compiled" };
-            rows.push(Row::new(model.card(), name, batch, median));
+            let name = if engine == Engine::Burn { "burn" } else { "compiled" };
+            rows.push(Row::new(model.card(), name, precision, batch, median));
             if let Some(path) = &arguments.logits {
                 write_logits(&model, images, path)?;
             }
@@ -116,7 +111,7 @@ fn passes(arguments: &Arguments, device: &Device) -> Result<Vec<Row>> {
 /// Steps of training.
 fn steps(arguments: &Arguments, device: &Device) -> Result<Vec<Row>> {
     device::keep_freed_memory();
-    let model = open(arguments, device)?;
+    let model = computing::open(&arguments.model, device, Precision::F32, None)?;
     let row = |&batch: &usize| {
         ensure!(batch > 1, "--batch 1: batch normalisation cannot train on one image");
         let mut rehearsal = Rehearsal::new(model.card(), images(model.card(), batch), device);
@@ -125,13 +120,9 @@ fn steps(arguments: &Arguments, device: &Device) -> Result<Vec<Row>> {
             std::hint::black_box(rehearsal.step());
             start.elapsed()
         });
-        Ok(Row::new(model.card(), "training", batch, median))
+        Ok(Row::new(model.card(), "training", Precision::F32, batch, median))
     };
     arguments.batch.iter().map(row).collect()
-}
-
-fn open(arguments: &Arguments, device: &Device) -> Result<Model> {
-    zoo::open(&arguments.model, device).with_context(|| format!("--model {}", arguments.model))
 }
 
 /// Median in seconds of so many calls, each of which says how long it took; a tenth as many, two at least, go before.
@@ -145,11 +136,11 @@ fn median(runs: usize, mut call: impl FnMut() -> Duration) -> f64 {
 }
 
 impl Row {
-    fn new(card: &Card, engine: &'static str, batch: usize, median: f64) -> Self {
+    fn new(card: &Card, engine: &'static str, precision: Precision, batch: usize, median: f64) -> Self {
         Self {
             model: card.name.clone(),
             engine,
-            precision: "f32",
+            precision: precision.name(),
             batch,
             threads: rayon::current_num_threads(),
             median_ms: median * 1e3,

@@ -3,23 +3,22 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use emoxide::labels::Expression;
-use emoxide::{device, zoo};
 use emoxide_train::data::{DataError, DataSpec, LabelRule, Split};
 use emoxide_train::evaluate::{Evaluation, Metrics, Subject};
 use emoxide_train::recipe::Part;
 use emoxide_train::report;
 use emoxide_train::train::{measure, subject};
 
+use crate::commands::computing::Computing;
 use crate::{Finish, figures, output, progress};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Model: `default` or a checkpoint
-    #[arg(short, long, default_value = zoo::DEFAULT)]
-    model: String,
+    #[command(flatten)]
+    computing: Computing,
     /// Data set of cropped faces
     #[arg(long, value_name = "NAME=DIR", required = true)]
     data: String,
@@ -35,9 +34,6 @@ pub(crate) struct Arguments {
     /// Measure on these classes only: 7 is short for --drop contempt
     #[arg(long)]
     classes: Option<String>,
-    /// Device: cpu, or a GPU backend of this build such as vulkan or cuda:0
-    #[arg(short, long, default_value = device::default_name())]
-    device: String,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -61,8 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     {
         bail!("--confusion {}: end the name in .svg, .png or .csv", path.display());
     }
-    let device = device::open(&arguments.device)?;
-    let model = zoo::open(&arguments.model, &device).with_context(|| format!("--model {}", arguments.model))?;
+    let model = arguments.computing.open()?;
     let spec: DataSpec = arguments.data.parse()?;
 
     let mut dropped = arguments.drop.clone();

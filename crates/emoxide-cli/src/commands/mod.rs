@@ -1,6 +1,7 @@
 //! One file a verb.
 
 pub(crate) mod bench;
+pub(crate) mod computing;
 pub(crate) mod data;
 pub(crate) mod eval;
 pub(crate) mod models;

@@ -31,18 +31,30 @@ fn both_engines_are_timed_and_give_the_same_logits() {
 }
 
 #[test]
+fn precisions_are_timed_by_name() {
+    let timed = run(&["bench", "--precision", "int8,bf16", "--batch", "2", "--runs", "1", "--json"]);
+    assert_eq!(timed.status.code(), Some(0), "{}", err(&timed));
+    let rows: Value = serde_json::from_str(&out(&timed)).unwrap();
+    assert_eq!([&rows[0]["precision"], &rows[1]["precision"]], ["int8", "bf16"]);
+}
+
+#[test]
 fn what_cannot_be_timed_is_refused() {
     for (arguments, expected) in [
         (["--runs", "0"], "--runs 0: at least one pass must be timed"),
         (["--batch", "1,0"], "--batch 0: a batch has 1 to 4096 images"),
         (["--threads", "0"], "--threads 0: at least one thread must compute"),
         (["--train", "--batch=1"], "--batch 1: batch normalisation cannot train on one image"),
+        (["--precision=bf16", "--engine=burn"], "--precision bf16: Burn computes in f32; use --engine compiled"),
         (["--model", "nowhere.safetensors"], "--model nowhere.safetensors"),
     ] {
         let refused = run(&[&["bench"], &arguments[..]].concat());
         assert_eq!(refused.status.code(), Some(1), "{}", err(&refused));
         assert!(err(&refused).contains(expected), "{}", err(&refused));
     }
+    let refused = run(&["bench", "--precision", "f16"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", err(&refused));
+    assert!(err(&refused).contains("unknown precision `f16`; there are f32, bf16 and int8"), "{}", err(&refused));
 }
 
 #[test]

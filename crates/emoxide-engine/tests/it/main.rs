@@ -4,7 +4,7 @@ use burn::tensor::activation::{prelu, relu};
 use burn::tensor::module::{adaptive_avg_pool2d, batch_norm, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData};
-use emoxide_engine::{CompileError, Engine};
+use emoxide_engine::{CompileError, Engine, Precision};
 use emoxide_kernels::Level;
 use emoxide_testing::{assert_close, portable};
 
@@ -69,7 +69,7 @@ fn agrees(name: &str, network: Network) {
         let images = tensor(values.clone(), [batch, channels, rows, cols], &device);
         let expected = network(&device, images);
         for level in Level::available() {
-            let engine = Engine::compile(level, [channels, rows, cols], network)
+            let engine = Engine::compile(level, Precision::F32, [channels, rows, cols], network)
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(engine.outputs(), expected.dims()[1]);
             // Twice: the second answer meets memory that was used.
@@ -136,8 +136,34 @@ fn pools_slopes_and_flattened_maps() {
 }
 
 #[test]
+fn precision_is_what_was_asked_for() {
+    let network: Network = |_, images| {
+        let x = relu(conv("a", images, 32, 1));
+        head(relu(norm("b", conv("b", x, 48, 2), false)))
+    };
+    let values = portable::values("images", 2 * 3 * 14 * 11);
+    let device = Device::flex();
+    let exact = network(&device, tensor(values.clone(), [2, 3, 14, 11], &device)).into_data();
+    let exact = exact.try_to_vec::<f32>().unwrap();
+    for level in Level::available() {
+        for (precision, [least, most]) in [(Precision::Bf16, [1e-4, 1e-2]), (Precision::Int8, [1e-4, 3e-2])] {
+            let engine = Engine::compile(level, precision, [3, 14, 11], network).unwrap();
+            assert_eq!(engine.precision(), precision);
+            let answer = engine.run(2, &values);
+            let differences = answer.iter().zip(&exact).map(|(one, other)| (one - other).abs());
+            let largest = differences.fold(0.0, f32::max) / exact.iter().fold(0.0, |size, x| x.abs().max(size));
+            assert!((least..most).contains(&largest), "{precision}, {}: {largest}", level.name());
+            // An image has its own scales, whatever stands beside it.
+            assert_close("alone", engine.run(1, &values[..values.len() / 2]), &answer[..5], 1e-6, 1e-6);
+        }
+    }
+}
+
+#[test]
 fn what_the_engine_lacks_is_named() {
-    let refusal = |network: Network| Engine::compile(Level::Portable, [3, 14, 11], network).map(|_| ()).unwrap_err();
+    let refusal = |network: Network| {
+        Engine::compile(Level::Portable, Precision::F32, [3, 14, 11], network).map(|_| ()).unwrap_err()
+    };
     let cases: [(Network, &str); 7] = [
         (|_, images| head(conv("a", images, 8, 1).sin()), "the engine has no `Sin`"),
         (

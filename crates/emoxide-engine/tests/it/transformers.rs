@@ -6,6 +6,8 @@ use burn::tensor::activation::{gelu, relu, sigmoid, softmax};
 use burn::tensor::module::{adaptive_avg_pool2d, attention, conv2d, layer_norm, linear};
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{Device, Tensor};
+use emoxide_engine::{Engine, Precision};
+use emoxide_kernels::Level;
 
 use crate::{agrees, constant, conv, norm, weight};
 
@@ -184,7 +186,7 @@ fn attention_in_its_other_forms() {
 #[test]
 fn what_attention_lacks_is_named() {
     let refusal = |network: fn(&Device, Tensor<4>) -> Tensor<2>| {
-        let engine = emoxide_engine::Engine::compile(emoxide_kernels::Level::Portable, [3, 14, 11], network);
+        let engine = Engine::compile(Level::Portable, Precision::F32, [3, 14, 11], network);
         engine.map(|_| ()).unwrap_err().to_string()
     };
     let biased = refusal(|device, images| {

@@ -5,7 +5,9 @@ use rayon::prelude::*;
 use super::{
     activation::Activation,
     layout::{Buffer, Layout},
+    rounded::{Narrow, Rounded},
     tile::{Carried, Finish, Part, Target, tiling},
+    weights::pack,
     winograd::Winograd,
 };
 use crate::{level::Level, simd::shape};
@@ -58,6 +60,11 @@ pub enum Algorithm {
     /// Winograd's F(4x4, 3x3): a quarter of the multiplications of a 3x3 window with stride 1, about ten times the
     /// rounding. Lavin and Gray, arXiv 1509.09308.
     Winograd,
+    /// Direct, of operands that are rounded to bfloat16; sums in float32.
+    Bf16,
+    /// Direct, of operands that are rounded to 8-bit integers: weights with a scale for every output channel, the source
+    /// with one for every image, its largest value; sums in float32.
+    Int8,
 }
 
 /// A convolution whose weights are packed.
@@ -77,6 +84,7 @@ enum Kind {
     /// `[groups][taps][inner][blocks of the group · lanes]`
     Direct(Buffer),
     Winograd(Winograd),
+    Rounded(Rounded),
 }
 
 #[derive(Debug)]
@@ -97,8 +105,8 @@ impl Convolution {
     ///
     /// # Panics
     /// When lengths do not fit the shape, the stride is 0, the level is not available, the activation
-    /// [needs a pass](Activation::needs_pass), or Winograd's method is asked for where
-    /// [`Convolution::suits_winograd`] is false.
+    /// [needs a pass](Activation::needs_pass), Winograd's method is asked for where [`Convolution::suits_winograd`] is
+    /// false, or rounding for planes.
     pub fn new(
         level: Level,
         shape: Shape,
@@ -130,10 +138,15 @@ impl Convolution {
             other => panic!("{other:?} needs a pass of its own"),
         };
         let kind = match algorithm {
-            Algorithm::Direct => Kind::Direct(pack(lanes, &shape, source, weight)),
+            Algorithm::Direct => Kind::Direct(pack(level, &shape, source, weight)),
             Algorithm::Winograd => {
                 assert!(Self::suits_winograd(&shape, source), "{shape:?} is not for Winograd's method");
                 Kind::Winograd(Winograd::new(level, &shape, weight))
+            }
+            Algorithm::Bf16 | Algorithm::Int8 => {
+                assert_eq!(source, Source::Blocked, "planes are not rounded");
+                let narrow = if algorithm == Algorithm::Bf16 { Narrow::Bf16 } else { Narrow::Int8 };
+                Kind::Rounded(Rounded::new(level, &shape, narrow, weight))
             }
         };
         Self { level, shape, source, kind, bias: padded(bias), activation }
@@ -180,6 +193,7 @@ impl Convolution {
         match &self.kind {
             Kind::Direct(weights) => run.direct(weights),
             Kind::Winograd(winograd) => winograd.run(&run),
+            Kind::Rounded(rounded) => rounded.run(&run),
         }
     }
 
@@ -205,6 +219,7 @@ impl Convolution {
                 }
             }
             Kind::Winograd(winograd) => winograd.run_here(&run),
+            Kind::Rounded(_) => unreachable!("training rounds nothing"),
         }
     }
 
@@ -371,34 +386,4 @@ impl<'a> Run<'a> {
 /// Blocks in pairs; a last one may stay alone.
 pub(super) fn groups(blocks: usize) -> Vec<Range<usize>> {
     (0..blocks).step_by(2).map(|first| first..(first + 2).min(blocks)).collect()
-}
-
-/// `[outputs, inputs, kernel]` to `[groups][taps][inner][blocks of the group · lanes]`, zero beyond the last channel.
-pub(super) fn pack(lanes: usize, shape: &Shape, source: Source, weight: &[f32]) -> Buffer {
-    let area = shape.kernel[0] * shape.kernel[1];
-    let inner = if source == Source::Planar { 1 } else { lanes };
-    let input_blocks = shape.inputs.div_ceil(inner);
-    let blocks = shape.outputs.div_ceil(lanes);
-    let mut packed = Buffer::zeroed(blocks * lanes * input_blocks * inner * area);
-    // Only the last group may be a single block.
-    let full = 2 * lanes * input_blocks * inner * area;
-    packed.par_chunks_mut(full).zip(groups(blocks)).for_each(|(group_weights, group)| {
-        let width = group.len() * lanes;
-        for (index, vectors) in group_weights.chunks_mut(inner * width).enumerate() {
-            let (block, tap) = (index / area, index % area);
-            for (lane, vectors) in vectors.chunks_mut(width).enumerate() {
-                let input = block * inner + lane;
-                if input >= shape.inputs {
-                    continue;
-                }
-                for (k, value) in vectors.iter_mut().enumerate() {
-                    let output = group.start * lanes + k;
-                    if output < shape.outputs {
-                        *value = weight[(output * shape.inputs + input) * area + tap];
-                    }
-                }
-            }
-        }
-    });
-    packed
 }

@@ -20,11 +20,13 @@ mod outer;
 mod planar;
 mod pool;
 mod rearrange;
+mod rounded;
 mod softmax;
 mod tile;
 mod transpose;
 mod transposed;
 mod weight_gradient;
+mod weights;
 mod winograd;
 
 pub use activation::Activation;

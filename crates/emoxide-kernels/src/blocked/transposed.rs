@@ -2,9 +2,10 @@
 //! parity of row and column.
 
 use super::{
-    convolution::{Shape, Source, groups, pack},
+    convolution::{Shape, Source, groups},
     layout::{Buffer, Layout},
     tile::{Finish, Part, Target, tiling},
+    weights::pack,
 };
 use crate::level::Level;
 
@@ -61,7 +62,7 @@ impl Transposed {
             }
             let back = Shape { inputs: outputs, outputs: inputs, kernel: [1, taps.len()], stride: 1, padding: 0 };
             let weights =
-                if taps.is_empty() { Buffer::zeroed(0) } else { pack(lanes, &back, Source::Blocked, &turned) };
+                if taps.is_empty() { Buffer::zeroed(0) } else { pack(level, &back, Source::Blocked, &turned) };
             Phase { start, taps: taps.into_iter().map(|(_, shift)| shift).collect(), weights }
         };
         let phases = [[0, 0], [0, 1], [1, 0], [1, 1]].map(phase).into();

@@ -4,6 +4,8 @@
 //! transformed weight `U = G g Gᵀ` and input `V = Bᵀ d B`, so the gradient of `g` is `Gᵀ (Σ V ⊙ A y Aᵀ) G`, summed over the
 //! tiles of the output's gradient `y`: again a quarter of the multiplications.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{
@@ -12,7 +14,7 @@ use super::{
     outer::Outer,
     planar::sized,
     transpose::pack,
-    winograd::{Grid, IN, OUT, PLACES, TransformInput},
+    winograd::{Grid, IN, MOST_LANES, OUT, PLACES, TransformInput},
 };
 use crate::{
     level::Level,
@@ -282,35 +284,111 @@ unsafe fn gradient_line<S: Simd>(y: [S::Vector; OUT]) -> [S::Vector; IN] {
 fn weights(level: Level, shape: &Shape, winograd: bool, sums: &[f32]) -> Vec<f32> {
     let Shape { inputs, outputs, kernel, .. } = *shape;
     let lanes = simd::shape(level).lanes;
-    let blocks = outputs.div_ceil(lanes);
-    let place = inputs.next_multiple_of(lanes) * blocks * lanes;
     let area = kernel[0] * kernel[1];
     let mut weight = vec![0.0; outputs * inputs * area];
-    weight.par_chunks_mut(inputs * area).enumerate().for_each(|(output, weight)| {
-        let block = output / lanes;
-        let group = &groups(blocks)[block / 2];
-        let width = group.len() * lanes;
-        let lane = output - group.start * lanes;
-        for (input, window) in weight.chunks_mut(area).enumerate() {
-            let (input_block, input_lane) = (input / lanes, input % lanes);
-            let at = input_block * lanes * blocks * lanes + group.start * lanes * lanes + input_lane * width + lane;
-            if winograd {
-                let column = |col: usize| weight_line(std::array::from_fn(|row| sums[(row * IN + col) * place + at]));
-                let columns: [[f32; 3]; IN] = std::array::from_fn(column);
-                for row in 0..3 {
-                    let line = weight_line(std::array::from_fn(|col| columns[col][row]));
-                    window[row * 3..row * 3 + 3].copy_from_slice(&line);
-                }
-            } else {
-                window.iter_mut().enumerate().for_each(|(index, value)| *value = sums[index * place + at]);
-            }
-        }
+    weight.par_chunks_mut(lanes * inputs * area).enumerate().for_each(|(block, weight)| {
+        let group = groups(outputs.div_ceil(lanes)).swap_remove(block / 2);
+        Unpack { inputs, blocks: outputs.div_ceil(lanes), group, block, area, winograd, sums, weight }.run(level);
     });
     weight
 }
 
+/// The sums of one block of outputs to their weights.
+struct Unpack<'a> {
+    inputs: usize,
+    /// Of all outputs.
+    blocks: usize,
+    group: Range<usize>,
+    block: usize,
+    area: usize,
+    winograd: bool,
+    sums: &'a [f32],
+    /// `[outputs of the block][inputs][area]`
+    weight: &'a mut [f32],
+}
+
+impl Unpack<'_> {
+    fn run(self, level: Level) {
+        let lanes = simd::shape(level).lanes;
+        let places = if self.winograd { PLACES } else { self.area };
+        assert!(level.is_available() && self.group.contains(&self.block) && self.block < self.blocks);
+        assert!(self.group.end <= self.blocks && (!self.winograd || self.area == 9) && lanes <= MOST_LANES);
+        assert_eq!(self.sums.len(), places * self.inputs.next_multiple_of(lanes) * self.blocks * lanes);
+        // SAFETY: the level is available; vectors of sums lie within them.
+        unsafe { dispatch(level, self) }
+    }
+}
+
+impl Kernel for Unpack<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
+        let Self { inputs, blocks, group, block, area, winograd, sums, weight } = self;
+        let width = group.len() * S::LANES;
+        let place = inputs.next_multiple_of(S::LANES) * blocks * S::LANES;
+        let mut values = [0.0f32; MOST_LANES];
+        for input in 0..inputs {
+            let at = input / S::LANES * S::LANES * blocks * S::LANES
+                + group.start * S::LANES * S::LANES
+                + input % S::LANES * width
+                + (block - group.start) * S::LANES;
+            let mut put = |index: usize, vector: S::Vector| {
+                // SAFETY: `run` checked that a vector fits.
+                unsafe { S::store(values.as_mut_ptr(), vector) };
+                for (weight, value) in weight.chunks_exact_mut(inputs * area).zip(values) {
+                    weight[input * area + index] = value;
+                }
+            };
+            // SAFETY: `run` checked the sums.
+            unsafe {
+                let from = sums.as_ptr().add(at);
+                if winograd {
+                    let mut columns = [[S::splat(0.0); 3]; IN];
+                    for col in 0..IN {
+                        let mut line = [S::splat(0.0); IN];
+                        for row in 0..IN {
+                            line[row] = S::load(from.add((row * IN + col) * place));
+                        }
+                        columns[col] = weight_line::<S>(line);
+                    }
+                    for row in 0..3 {
+                        let mut line = [S::splat(0.0); IN];
+                        for col in 0..IN {
+                            line[col] = columns[col][row];
+                        }
+                        let line = weight_line::<S>(line);
+                        for col in 0..3 {
+                            put(row * 3 + col, line[col]);
+                        }
+                    }
+                } else {
+                    for index in 0..area {
+                        put(index, S::load(from.add(index * place)));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// `Gᵀ u` for one line.
-fn weight_line(u: [f32; IN]) -> [f32; 3] {
-    let (near, far) = ((u[1] + u[2]) / 6.0, u[3] + u[4]);
-    [u[0] / 4.0 - near + far / 24.0, (u[2] - u[1]) / 6.0 + (u[3] - u[4]) / 12.0, far / 6.0 - near + u[5]]
+///
+/// # Safety
+/// The processor has the instruction set.
+#[inline(always)]
+unsafe fn weight_line<S: Simd>(u: [S::Vector; IN]) -> [S::Vector; 3] {
+    // SAFETY: by the caller.
+    unsafe {
+        let zero = S::splat(0.0);
+        let near = S::add(u[1], u[2]);
+        let far = S::add(u[3], u[4]);
+        let near_slope = S::sub(u[2], u[1]);
+        let far_slope = S::sub(u[3], u[4]);
+        let sixth = S::splat(1.0 / 6.0);
+        let inner = S::mul_add(S::splat(-1.0 / 6.0), near, zero);
+        [
+            S::mul_add(S::splat(0.25), u[0], S::mul_add(S::splat(1.0 / 24.0), far, inner)),
+            S::mul_add(sixth, near_slope, S::mul_add(S::splat(1.0 / 12.0), far_slope, zero)),
+            S::add(u[5], S::mul_add(sixth, far, inner)),
+        ]
+    }
 }

@@ -25,7 +25,7 @@ pub(super) const IN: usize = 6;
 pub(super) const PLACES: usize = IN * IN;
 
 /// Floats of the widest vector.
-const MOST_LANES: usize = 16;
+pub(super) const MOST_LANES: usize = 16;
 
 /// Bytes of transformed input that a thread works on at a time.
 const CHUNK: usize = 512 * 1024;

@@ -69,6 +69,53 @@ fn plain(case: &Case, input: &[f32], outside: &[f32], weight: &[f32], bias: &[f3
     results
 }
 
+/// To the nearest value with 8 bits, ties to even, in double precision.
+fn bf16(value: f32) -> f32 {
+    let unit = f64::from(value.abs()).max(1e-30).log2().floor() - 7.0;
+    ((f64::from(value) / unit.exp2()).round_ties_even() * unit.exp2()) as f32
+}
+
+/// To integers up to 127 of a scale such that the largest of `all` is 127.
+fn int8(values: &mut [f32], all: &[f32]) {
+    let scale = all.iter().fold(0.0f32, |largest, value| largest.max(value.abs())) / 127.0;
+    for value in values.iter_mut().filter(|value| **value != 0.0) {
+        *value = (*value * (1.0 / scale)).round_ties_even() * scale;
+    }
+}
+
+/// What the algorithm makes of its operands: input, surroundings of every image, weight.
+fn rounded(
+    case: &Case,
+    algorithm: Algorithm,
+    [mut input, outside, mut weight]: [Vec<f32>; 3],
+) -> (Vec<f32>, Vec<Vec<f32>>, Vec<f32>) {
+    let images = vec![outside; case.batch];
+    match algorithm {
+        Algorithm::Direct | Algorithm::Winograd => (input, images, weight),
+        Algorithm::Bf16 => {
+            let round = |values: Vec<f32>| values.into_iter().map(bf16).collect::<Vec<f32>>();
+            (round(input), images.into_iter().map(round).collect(), round(weight))
+        }
+        Algorithm::Int8 => {
+            let per_output = weight.len() / case.shape.outputs;
+            for weight in weight.chunks_mut(per_output) {
+                int8(weight, &weight.to_vec());
+            }
+            let len = input.len() / case.batch;
+            let pairs = input.chunks_mut(len).zip(images);
+            let images = pairs.map(|(image, mut outside)| {
+                let surrounded = case.outside && case.shape.padding > 0;
+                let all: Vec<f32> = image.iter().chain(outside.iter().filter(|_| surrounded)).copied().collect();
+                int8(image, &all);
+                int8(&mut outside, &all);
+                outside
+            });
+            let images = images.collect();
+            (input, images, weight)
+        }
+    }
+}
+
 /// The largest difference relative to the largest value.
 fn compare(level: Level, case: &Case, source: Source, algorithm: Algorithm) -> f32 {
     let Case { shape, batch, size, .. } = case.clone();
@@ -77,7 +124,13 @@ fn compare(level: Level, case: &Case, source: Source, algorithm: Algorithm) -> f
     let (weight, bias) = (values(shape.weights(), 2), values(outputs, 3));
     let carried = values(batch * outputs * rows * cols, 4);
     let outside = if case.outside { values(shape.inputs, 5) } else { vec![0.0; shape.inputs] };
-    let expected = plain(case, &input, &outside, &weight, &bias, &carried);
+    let operands = rounded(case, algorithm, [input.clone(), outside.clone(), weight.clone()]);
+    let image = |index: usize| {
+        let one = |values: &[f32]| values[index * values.len() / batch..(index + 1) * values.len() / batch].to_vec();
+        let case = Case { batch: 1, ..case.clone() };
+        plain(&case, &one(&operands.0), &operands.1[index], &operands.2, &bias, &one(&carried))
+    };
+    let expected: Vec<f32> = (0..batch).flat_map(image).collect();
 
     let (from, from_values) = if source == Source::Planar {
         let layout = Layout::planar(shape.inputs, size, shape.padding);
@@ -149,6 +202,20 @@ proptest! {
         for level in Level::available() {
             let difference = compare(level, &case, Source::Blocked, Algorithm::Winograd);
             prop_assert!(difference < 5e-5, "{}: {difference:e}", level.name());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn rounded_convolutions_are_the_plain_sums_of_rounded_values(case in cases()) {
+        for level in Level::available() {
+            for algorithm in [Algorithm::Bf16, Algorithm::Int8] {
+                let difference = compare(level, &case, Source::Blocked, algorithm);
+                prop_assert!(difference < 1e-5, "{} {algorithm:?}: {difference:e}", level.name());
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use emoxide::image::RgbImage;
 use emoxide::labels::Classes;
 use emoxide::weights::checkpoint::Measured;
-use emoxide::zoo::{self, Model, softmax};
+use emoxide::zoo::{self, Executor, Model, Precision, softmax};
 
 use super::{Job, TrainError};
 use crate::data::{DataError, DataSet, Layout};
@@ -85,11 +85,15 @@ pub fn subject(part: &Part, model: &Model, classes: &Classes) -> Subject {
     let averaging = if card.mirror { "mean of the picture and its mirror image" } else { "no test-time averaging" };
     // Only FER+ has votes, so only there does a rule make them labels.
     let rule = if part.set == Layout::FerPlus { format!("{} rule, ", part.labels.name()) } else { String::new() };
+    let precision = match model.executor() {
+        Executor::Compiled(engine) if engine.precision() != Precision::F32 => format!(", {}", engine.precision()),
+        _ => String::new(),
+    };
     Subject {
         model: card.name.clone(),
         data: part.set.to_string(),
         split: part.split.to_string(),
-        protocol: format!("{rule}{} classes, {averaging}", classes.len()),
+        protocol: format!("{rule}{} classes, {averaging}{precision}", classes.len()),
         selected_on: card.selected_on().to_owned(),
     }
 }

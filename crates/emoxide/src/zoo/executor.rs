@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use emoxide_engine::{CompileError, Engine};
+use emoxide_engine::{CompileError, Engine, Precision};
 use emoxide_kernels::{Level, LevelError};
 
 use crate::device;
@@ -37,15 +37,17 @@ pub enum Why {
 
 impl Executor {
     /// Compiles the network for images `[channels, rows, cols]`, if it is on the CPU and the engine knows all of it.
-    pub(super) fn choose(network: &Network, input: [usize; 3], device: &Device) -> Self {
+    pub(super) fn compiled(
+        network: &Network,
+        input: [usize; 3],
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Self, Why> {
         if !device::is_cpu(device) {
-            return Self::Burn(Why::Device);
+            return Err(Why::Device);
         }
-        let compiled = Level::active().map_err(Why::from).and_then(|level| {
-            let forward = |device: &Device, image| network.clone().to_device(device).forward(image);
-            Engine::compile(level, input, forward).map_err(Why::from)
-        });
-        compiled.map_or_else(Self::Burn, Self::Compiled)
+        let forward = |device: &Device, image| network.clone().to_device(device).forward(image);
+        Ok(Self::Compiled(Engine::compile(Level::active()?, precision, input, forward)?))
     }
 
     /// `[batch, channels, rows, cols]` → logits `[batch, outputs]`, row-major.

@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 
 use burn::tensor::Device;
 
+pub use emoxide_engine::Precision;
 pub use executor::{Executor, Why};
 pub use model::{Model, softmax};
 

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use emoxide_engine::Precision;
 
 use super::executor::{Executor, Why};
 use crate::image::RgbImage;
@@ -34,15 +35,30 @@ impl Model {
         Self { executor: OnceLock::from(Executor::Burn(Why::Asked)), ..self }
     }
 
+    /// The same model, compiled for the CPU at this precision.
+    ///
+    /// # Errors
+    /// Where it cannot be compiled: nothing is computed less exactly than this, or otherwise, in silence.
+    pub fn compiled(self, precision: Precision) -> Result<Self, Why> {
+        let executor = Executor::compiled(&self.network, self.card.preprocess.input(), &self.device, precision)?;
+        Ok(Self { executor: OnceLock::from(executor), ..self })
+    }
+
     /// What computes the logits: the compiled network on a CPU, Burn on a GPU and where the engine lacks something.
     pub fn executor(&self) -> &Executor {
         let input = self.card.preprocess.input();
-        self.executor.get_or_init(|| Executor::choose(&self.network, input, &self.device))
+        let compiled = || Executor::compiled(&self.network, input, &self.device, Precision::F32);
+        self.executor.get_or_init(|| compiled().unwrap_or_else(Executor::Burn))
     }
 
     /// What the checkpoint says of itself.
     pub fn card(&self) -> &Card {
         &self.card
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The classes, in the order of every row of numbers below.

@@ -5,7 +5,7 @@ use crate::support::{Gather, portable_network};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use emoxide::models::{BlockKind, Classifier, FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig, Stem};
-use emoxide_engine::Engine;
+use emoxide_engine::{Engine, Precision};
 use emoxide_kernels::Level;
 use emoxide_testing::{Fixture, Values, assert_close, portable};
 
@@ -82,7 +82,8 @@ fn compiled(network: &Network, [batch, channels, rows, cols]: [usize; 4], expect
     let images = portable::values("images", batch * channels * rows * cols);
     let compare = |level: Level| {
         let forward = |device: &Device, image| network.clone().to_device(device).forward(image);
-        let engine = Engine::compile(level, [channels, rows, cols], forward).unwrap_or_else(|error| panic!("{error}"));
+        let engine = Engine::compile(level, Precision::F32, [channels, rows, cols], forward);
+        let engine = engine.unwrap_or_else(|error| panic!("{error}"));
         assert_close(level.name(), engine.run(batch, &images), expected, REL, ABS)
     };
     Level::available().into_iter().map(compare).fold(0.0, f32::max)

@@ -10,9 +10,9 @@ use clap::{Args, ValueEnum};
 use emoxide::face::{Detector, DetectorConfig};
 use emoxide::image::{Limits, RgbImage, decode};
 use emoxide::recognizer::{Crop, Options, Prediction, Recognizer};
-use emoxide::{device, zoo};
 
 use self::formats::Writer;
+use crate::commands::computing::Computing;
 use crate::inputs::{Input, expand};
 use crate::{Finish, annotate, output, progress};
 
@@ -43,18 +43,14 @@ pub(crate) struct Arguments {
     /// Images, folders, globs, or `-` for standard input
     #[arg(required = true)]
     inputs: Vec<String>,
-    /// Model: `default` or a checkpoint
-    #[arg(short, long, default_value = zoo::DEFAULT)]
-    model: String,
+    #[command(flatten)]
+    computing: Computing,
     /// What finds the faces; by default what the model's card names
     #[arg(long, value_enum)]
     detector: Option<DetectorName>,
     /// Smallest face to look for, in pixels; by default what the model's card names
     #[arg(long, value_name = "PIXELS")]
     min_face: Option<u32>,
-    /// Device: cpu, or a GPU backend of this build such as vulkan or cuda:0
-    #[arg(short, long, default_value = device::default_name())]
-    device: String,
     /// Pictures worked on together
     #[arg(short, long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch_size: u16,
@@ -83,10 +79,9 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     fn recognizer(&self) -> Result<Recognizer> {
-        let device = device::open(&self.device)?;
         let classes = self.classes.as_deref().map(super::classes).transpose().context("--classes")?;
-        let model = zoo::open(&self.model, &device).with_context(|| format!("--model {}", self.model))?;
-        let detector = Detector::new(&self.detector(&model.card().detector)?, &device)?;
+        let model = self.computing.open()?;
+        let detector = Detector::new(&self.detector(&model.card().detector)?, model.device())?;
         Ok(Recognizer::new(detector, model, Options { min_confidence: self.min_confidence, classes })?)
     }
 
