@@ -3,10 +3,11 @@
 //! [`conv2d`] is a drop-in for `burn::tensor::module::conv2d`: on the Flex backend, with or without autodiff, it runs
 //! kernels written for training on a CPU; everywhere else it is Burn's function. [`batch_norm_train`] does the same for
 //! batch normalisation with what networks put behind it. The instruction set is found at run time ([`Level`]); one level
-//! gives the same bits whatever the number of threads.
+//! gives the same bits whatever the number of threads. [`prelu()`] is the parametric rectifier.
 //!
-//! [`prelu`] follows. [`conv`], [`batch_norm`] and [`mod@prelu`] have the same computations on slices. This is the only crate of the workspace with `unsafe` code: the
-//! intrinsics in `simd` and the inner loops in `micro`, behind checked constructors.
+//! [`conv`], [`batch_norm`] and [`mod@prelu`] have the same computations on slices; [`blocked`] has those of compiled
+//! networks. This is the only crate of the workspace with `unsafe` code: the intrinsics in `simd` and the inner loops, behind
+//! checked constructors.
 
 pub mod batch_norm;
 pub mod blocked;
