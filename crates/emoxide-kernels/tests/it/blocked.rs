@@ -99,7 +99,8 @@ fn rounded(
         Algorithm::Int8 => {
             let per_output = weight.len() / case.shape.outputs;
             for weight in weight.chunks_mut(per_output) {
-                int8(weight, &weight.to_vec());
+                let all = weight.to_vec();
+                int8(weight, &all);
             }
             let len = input.len() / case.batch;
             let pairs = input.chunks_mut(len).zip(images);
