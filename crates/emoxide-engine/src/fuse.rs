@@ -1,8 +1,8 @@
 //! Joins operations until as little memory as possible is passed over twice.
 
-use emoxide_kernels::blocked::Activation;
+use emoxide_kernels::blocked::{Activation, Binary};
 
-use crate::graph::{Affine, Graph, Node, Operation};
+use crate::graph::{Affine, Graph, Node, Operation, Value};
 
 impl Graph {
     /// Norms into convolutions, carried inputs and activations behind them.
@@ -13,15 +13,14 @@ impl Graph {
 
     /// Joins one `Combine` with its neighbour; whether there was one.
     fn join_one(&mut self) -> bool {
-        (0..self.nodes.len()).any(|index| self.join_before(index) || self.join_behind(index))
+        (0..self.nodes.len()).any(|index| self.join_before(index) || self.join_behind(index) || self.join_swish(index))
     }
 
     /// Makes the `Combine` at `index` the end of what computes its source (or what it carries).
     fn join_before(&mut self, index: usize) -> bool {
-        if !matches!(self.nodes[index].operation, Operation::Combine { .. }) {
-            return false;
-        }
         let Node { source, carried, target, .. } = self.nodes[index];
+        let Operation::Combine { activation: next, .. } = &self.nodes[index].operation else { return false };
+        let long = next.needs_pass();
         for (value, other) in
             [Some((source, carried)), carried.map(|carried| (carried, Some(source)))].into_iter().flatten()
         {
@@ -31,7 +30,7 @@ impl Graph {
                 continue;
             }
             let Some(before) = self.producer(value) else { continue };
-            if !accepts(&self.nodes[before], other.is_some(), !plain) {
+            if !accepts(&self.nodes[before], other.is_some(), !plain, long) {
                 continue;
             }
             let Operation::Combine { affine, activation: next } = self.nodes.remove(index).operation else {
@@ -81,19 +80,50 @@ impl Graph {
         self.nodes.remove(index);
         true
     }
+
+    /// Makes `x * sigmoid(factor * x)` at `index`, the product, one activation.
+    fn join_swish(&mut self, index: usize) -> bool {
+        let Node { operation: Operation::Elementwise(Binary::Mul), source, others, .. } = &self.nodes[index] else {
+            return false;
+        };
+        let both = [(*source, others[0]), (others[0], *source)];
+        let gate = |(x, gate): (Value, Value)| {
+            let before = self.producer(gate)?;
+            let Node { operation, source, carried: None, .. } = &self.nodes[before] else { return None };
+            let Operation::Combine { affine, activation: Activation::Sigmoid } = operation else { return None };
+            let factor = affine.as_ref().map_or(Some(1.0), Affine::factor)?;
+            (*source == x && self.readers(gate) == 1).then_some((x, before, factor))
+        };
+        let Some((x, before, factor)) = both.into_iter().find_map(gate) else { return false };
+        let operation = Operation::Combine { affine: None, activation: Activation::Swish(factor) };
+        self.nodes[index] = Node { operation, source: x, carried: None, others: Vec::new(), ..self.nodes[index] };
+        self.nodes.remove(before);
+        true
+    }
 }
 
 impl Affine {
+    /// The number that it multiplies everything by, if it does nothing else.
+    fn factor(&self) -> Option<f32> {
+        let first = *self.scale.first()?;
+        let same = |scale: &f32| scale.to_bits() == first.to_bits();
+        let plain = self.shift.iter().all(|shift| *shift == 0.0) && self.scale.iter().all(same);
+        plain.then_some(first)
+    }
+
     /// Whether for every channel there is a value, of a size that sums bear, that it makes zero.
     fn is_invertible(&self) -> bool {
         self.scale.iter().zip(&self.shift).all(|(scale, shift)| (shift / scale).abs() < 1e6)
     }
 }
 
-/// Whether a `Combine` can become the end of the node, if it carries something or has a scale.
-fn accepts(node: &Node, carrying: bool, scaling: bool) -> bool {
-    let (Operation::Convolution { activation, .. } | Operation::Combine { activation, .. }) = &node.operation else {
-        return false;
+/// Whether a `Combine` can become the end of the node, if it carries something, has a scale or a long activation.
+fn accepts(node: &Node, carrying: bool, scaling: bool, long: bool) -> bool {
+    let activation = match &node.operation {
+        Operation::Convolution { activation, .. } if !long => activation,
+        Operation::Combine { activation, .. } => activation,
+        Operation::GroupNorm { activation, .. } if !carrying => activation,
+        _ => return false,
     };
     *activation == Activation::Linear && !((carrying || scaling) && node.carried.is_some())
 }
@@ -115,14 +145,14 @@ fn append(operation: &mut Operation, affine: Option<&Affine>, next: Activation) 
             }
             *activation = next;
         }
-        Operation::Combine { affine: first, activation } => {
+        Operation::Combine { affine: first, activation } | Operation::GroupNorm { affine: first, activation, .. } => {
             *first = match (first.take(), affine) {
                 (Some(first), Some(second)) => Some(first.then(second)),
                 (first, second) => first.or_else(|| second.cloned()),
             };
             *activation = next;
         }
-        Operation::MaxPool { .. } | Operation::Mean => unreachable!("`accepts` refuses them"),
+        _ => unreachable!("`accepts` refuses the others"),
     }
 }
 
@@ -137,13 +167,16 @@ impl Affine {
 /// `convolution(affine(x))`: the scale goes to the weights, the shift to the bias. What lies outside of the map is zero
 /// behind the norm, so before it, it is what the norm makes zero.
 fn prepend(operation: &mut Operation, affine: &Affine) {
-    let Operation::Convolution { shape, weight, bias, outside, .. } = operation else {
+    let Operation::Convolution { shape, depthwise, weight, bias, outside, .. } = operation else {
         unreachable!("the caller checked");
     };
     let area = shape.kernel[0] * shape.kernel[1];
-    for (weights, bias) in weight.chunks_mut(shape.inputs * area).zip(bias) {
+    let inputs = if *depthwise { 1 } else { shape.inputs };
+    for (output, (weights, bias)) in weight.chunks_mut(inputs * area).zip(bias).enumerate() {
+        let first = if *depthwise { output } else { 0 };
         let mut sum = 0.0f64;
-        for (weights, (scale, shift)) in weights.chunks_mut(area).zip(affine.scale.iter().zip(&affine.shift)) {
+        let factors = affine.scale[first..].iter().zip(&affine.shift[first..]);
+        for (weights, (scale, shift)) in weights.chunks_mut(area).zip(factors) {
             sum += weights.iter().map(|&weight| f64::from(weight)).sum::<f64>() * f64::from(*shift);
             for weight in weights {
                 *weight *= scale;

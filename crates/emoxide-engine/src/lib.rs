@@ -5,11 +5,14 @@
 //! network is never described a second time: what the engine does not know is an error that names it.
 
 mod capture;
+mod constant;
 mod error;
 mod fuse;
 mod graph;
+mod lower;
 mod plan;
 mod precision;
+mod view;
 
 pub use error::CompileError;
 pub use plan::Engine;

@@ -1,11 +1,12 @@
 //! Which memory every value gets, and the steps in their order.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor};
 use emoxide_kernels::Level;
 use emoxide_kernels::blocked::{
-    Algorithm, Buffer, Combine, Convolution, Layout, Source, from_blocked, from_planar, max_pool, mean,
+    Algorithm, Attention, Binary, Buffer, Combine, Convolution, Depthwise, GroupNorm, LayerNorm, Layout, Pool,
+    Rearrange, Source, Tokens, elementwise, from_blocked, from_planar, softmax,
 };
 
 use crate::CompileError;
@@ -34,6 +35,8 @@ struct Place {
     layout: Layout,
     /// What the halo holds, a value per channel; none: zero.
     outside: Option<Vec<f32>>,
+    /// What lies there for every image, channel by channel; such a place is never written to.
+    constant: Option<Arc<[f32]>>,
 }
 
 /// One operation and the places that it works on.
@@ -42,15 +45,26 @@ struct Step {
     kernel: Kernel,
     source: usize,
     carried: Option<usize>,
+    others: Vec<usize>,
     target: usize,
 }
 
 #[derive(Debug)]
 enum Kernel {
     Convolution(Convolution),
+    Depthwise(Depthwise),
     Combine(Combine),
-    MaxPool { kernel: usize, stride: usize, padding: usize },
-    Mean,
+    Elementwise(Binary),
+    Pool(Pool),
+    Softmax,
+    LayerNorm(LayerNorm),
+    GroupNorm(GroupNorm),
+    Attention {
+        attention: Attention,
+        firsts: [usize; 3],
+    },
+    /// One for the source and one for each of the others.
+    Rearrange(Vec<Rearrange>),
 }
 
 /// All places for one size of batch.
@@ -129,7 +143,16 @@ impl Engine {
             return kept.remove(index);
         }
         drop(kept);
-        let buffer = |place: &Place| Buffer::images(&place.layout, batch, place.outside.as_deref());
+        let buffer = |place: &Place| {
+            let mut buffer = Buffer::images(&place.layout, batch, place.outside.as_deref());
+            if let Some(values) = &place.constant {
+                let Layout { channels, rows, cols, .. } = place.layout;
+                let planar = Layout::planar(channels, [rows, cols], 0);
+                let fill = Rearrange::new(planar, place.layout, Some);
+                buffer.chunks_mut(place.layout.image()).for_each(|image| fill.run(values, image));
+            }
+            buffer
+        };
         Memory { batch, buffers: self.places.iter().map(buffer).collect() }
     }
 
@@ -141,9 +164,27 @@ impl Engine {
         let to = (&self.places[step.target].layout, &mut *target);
         match &step.kernel {
             Kernel::Convolution(convolution) => convolution.run(batch, source, carried, to),
+            Kernel::Depthwise(depthwise) => depthwise.run(batch, source, carried, to),
             Kernel::Combine(combine) => combine.run(source, carried, to),
-            Kernel::MaxPool { kernel, stride, padding } => max_pool(*kernel, *stride, *padding, source, to),
-            Kernel::Mean => mean(source, to),
+            Kernel::Elementwise(binary) => elementwise(self.level, *binary, source, place(step.others[0]), to),
+            Kernel::Pool(pool) => pool.run(self.level, source, to),
+            Kernel::Softmax => softmax(self.level, source, to),
+            Kernel::LayerNorm(norm) => norm.run(source, to),
+            Kernel::GroupNorm(norm) => norm.run(source, to),
+            Kernel::Attention { attention, firsts } => {
+                let operands = [source, place(step.others[0]), place(step.others[1])];
+                let tokens = std::array::from_fn(|index| {
+                    let (layout, values) = operands[index];
+                    Tokens { layout, values, first: firsts[index] }
+                });
+                attention.run(self.level, tokens, to);
+            }
+            Kernel::Rearrange(parts) => {
+                let operands = std::iter::once(source).chain(step.others.iter().map(|&other| place(other)));
+                for (part, (_, values)) in parts.iter().zip(operands) {
+                    part.run(values, to.1);
+                }
+            }
         }
         buffers[step.target] = target;
     }
@@ -174,10 +215,10 @@ impl Planner {
             }
         };
         let mut wanted: Vec<Place> =
-            (0..graph.sizes.len()).map(|value| Place { layout: layout(value), outside: None }).collect();
+            (0..graph.sizes.len()).map(|value| Place::new(layout(value), graph.constants.get(&value))).collect();
         let mut last = vec![0; graph.sizes.len()];
         for (index, node) in graph.nodes.iter().enumerate() {
-            for value in [Some(node.source), node.carried].into_iter().flatten() {
+            for value in node.operands() {
                 last[value] = index;
             }
             if let Operation::Convolution { shape, outside, .. } = &node.operation {
@@ -195,18 +236,25 @@ impl Planner {
 
     fn plan(mut self, graph: Graph) -> Engine {
         self.settle(graph.input);
+        for &value in graph.constants.keys() {
+            self.settle(value);
+        }
         let mut steps = Vec::new();
         for (index, node) in graph.nodes.into_iter().enumerate() {
             let target = self.settle(node.target);
-            let Node { operation, source, carried, .. } = node;
+            let Node { operation, source, carried, others, .. } = node;
             let home = |value: Value| self.home[value].expect("values are computed before they are read");
             let planar = source == graph.input;
-            let size = [graph.sizes[source][1], graph.sizes[source][2]];
-            let kernel = kernel(self.level, self.precision, operation, planar, size);
-            steps.push(Step { kernel, source: home(source), carried: carried.map(home), target });
+            let operands: Vec<Layout> =
+                std::iter::once(source).chain(others.iter().copied()).map(|value| self.wanted[value].layout).collect();
+            let kernel =
+                kernel(self.level, self.precision, operation, planar, &operands, self.wanted[node.target].layout);
+            let others = others.into_iter().map(home).collect();
+            steps.push(Step { kernel, source: home(source), carried: carried.map(home), others, target });
             for value in 0..self.home.len() {
-                // The picture's place stays its own: it alone is planar.
-                if value != graph.input && self.last[value] <= index {
+                // The picture's place stays its own, as it alone is planar, and so do those of constants.
+                let fixed = value == graph.input || graph.constants.contains_key(&value);
+                if !fixed && self.last[value] <= index {
                     self.free.extend(self.home[value].take());
                 }
             }
@@ -239,8 +287,25 @@ impl Planner {
     }
 }
 
-fn kernel(level: Level, precision: Precision, operation: Operation, planar: bool, size: [usize; 2]) -> Kernel {
+impl Place {
+    fn new(layout: Layout, constant: Option<&Vec<f32>>) -> Self {
+        Self { layout, outside: None, constant: constant.map(|values| values.as_slice().into()) }
+    }
+}
+
+fn kernel(
+    level: Level,
+    precision: Precision,
+    operation: Operation,
+    planar: bool,
+    operands: &[Layout],
+    target: Layout,
+) -> Kernel {
+    let size = [operands[0].rows, operands[0].cols];
     match operation {
+        Operation::Convolution { shape, depthwise: true, weight, bias, activation, .. } => {
+            Kernel::Depthwise(Depthwise::new(level, shape, &weight, &bias, &activation))
+        }
         Operation::Convolution { shape, weight, bias, activation, .. } => {
             let source = if planar { Source::Planar } else { Source::Blocked };
             let tiles = size[0].div_ceil(4) * size[1].div_ceil(4);
@@ -258,10 +323,32 @@ fn kernel(level: Level, precision: Precision, operation: Operation, planar: bool
             Kernel::Convolution(convolution)
         }
         Operation::Combine { affine, activation } => {
-            let (scale, shift) = affine.map_or((None, None), |Affine { scale, shift }| (Some(scale), Some(shift)));
-            Kernel::Combine(Combine { scale, shift, activation })
+            let (scale, shift) = affine
+                .as_ref()
+                .map_or((None, None), |Affine { scale, shift }| (Some(scale.as_slice()), Some(shift.as_slice())));
+            Kernel::Combine(Combine::new(level, target.channels, scale, shift, activation))
         }
-        Operation::MaxPool { kernel, stride, padding } => Kernel::MaxPool { kernel, stride, padding },
-        Operation::Mean => Kernel::Mean,
+        Operation::Elementwise(binary) => Kernel::Elementwise(binary),
+        Operation::Pool(pool) => Kernel::Pool(pool),
+        Operation::Softmax => Kernel::Softmax,
+        Operation::LayerNorm { affine: Affine { scale, shift }, epsilon } => {
+            Kernel::LayerNorm(LayerNorm::new(level, &scale, &shift, epsilon))
+        }
+        Operation::GroupNorm { groups, epsilon, affine, activation } => {
+            let ones = || Affine { scale: vec![1.0; target.channels], shift: vec![0.0; target.channels] };
+            let Affine { scale, shift } = affine.unwrap_or_else(ones);
+            Kernel::GroupNorm(GroupNorm::new(level, groups, &scale, &shift, epsilon, activation))
+        }
+        Operation::Attention { attention, firsts } => Kernel::Attention { attention, firsts },
+        Operation::Rearrange { origins } => {
+            let origin = |part: usize, [channel, row, col]: Size| {
+                let (operand, from) = origins[(channel * target.rows + row) * target.cols + col];
+                (operand == part).then_some(from)
+            };
+            let parts = operands.iter().enumerate();
+            Kernel::Rearrange(
+                parts.map(|(part, source)| Rearrange::new(*source, target, |at| origin(part, at))).collect(),
+            )
+        }
     }
 }

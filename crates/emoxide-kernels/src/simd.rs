@@ -26,25 +26,26 @@ pub(crate) trait Simd: Copy {
     unsafe fn store(to: *mut f32, vector: Self::Vector);
     /// `a * b + c`.
     unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
-    /// `a · b + c` of what the instruction set multiplies: floats, unless it is one of [`Words`].
-    #[inline(always)]
-    unsafe fn product(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
-        // SAFETY: by the trait's contract.
-        unsafe { Self::mul_add(a, b, c) }
-    }
+    /// `a * b + c` of what the instruction set multiplies: floats, unless it is one for [`Words`].
+    unsafe fn product(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// Sums of [`Simd::product`] as floats.
-    #[inline(always)]
-    unsafe fn to_float(sums: Self::Vector) -> Self::Vector {
-        sums
-    }
+    unsafe fn to_float(sums: Self::Vector) -> Self::Vector;
     /// `a + b`.
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a - b`.
     unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a * b`.
+    unsafe fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a / b`.
+    unsafe fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The larger of `a` and `b`; `b` where one is not a number.
     unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger of `a` and `b`; not a number where one is not.
+    unsafe fn largest(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The smaller of `a` and `b`; `b` where one is not a number.
     unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// 2 to the power of what the low bits of `shifted` say: the bits, moved to where a float has its exponent.
+    unsafe fn exponent(shifted: Self::Vector) -> Self::Vector;
     /// `to[j · to_row + i] = from[i · from_row + j]` for a square of as many rows as there are lanes; the pointers are
     /// valid for all of its rows.
     unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
@@ -83,7 +84,7 @@ pub(crate) fn shape(level: Level) -> Shape {
             Shape { lanes: Avx512::LANES, block: 8, pixels: Avx512::PIXELS }
         }
         #[cfg(not(target_arch = "x86_64"))]
-        _ => unreachable!("levels are checked for availability before they are used"),
+        Level::Avx2 | Level::Avx512 => unreachable!("levels are checked for availability before they are used"),
     }
 }
 
@@ -102,7 +103,7 @@ pub(crate) unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 | Level::Avx512Bf16 | Level::Amx => unsafe { avx512(kernel) },
         #[cfg(not(target_arch = "x86_64"))]
-        _ => unreachable!("levels are checked for availability before they are used"),
+        Level::Avx2 | Level::Avx512 => unreachable!("levels are checked for availability before they are used"),
     }
 }
 
@@ -210,6 +211,17 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn product(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: as for this function.
+        unsafe { Self::mul_add(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn to_float(sums: Self::Vector) -> Self::Vector {
+        sums
+    }
+
+    #[inline(always)]
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector {
         std::array::from_fn(|lane| a[lane] + b[lane])
     }
@@ -220,8 +232,28 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| a[lane] * b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| a[lane] / b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn exponent(shifted: Self::Vector) -> Self::Vector {
+        shifted.map(|lane| f32::from_bits(lane.to_bits() << 23))
+    }
+
+    #[inline(always)]
     unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector {
         std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    unsafe fn largest(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| if a[lane] > b[lane] || a[lane].is_nan() { a[lane] } else { b[lane] })
     }
 
     #[inline(always)]
@@ -242,8 +274,8 @@ impl Simd for Portable {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_level {
-    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $transpose:ident, $($binary:ident = $intrinsic:ident),+) => {
-        #[doc = concat!("Vectors of ", stringify!($lanes), " floats.")]
+    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $product:path, $to_float:path, $transpose:ident, $exponent:ident, $largest:ident, $($binary:ident = $intrinsic:ident),+) => {
+        #[doc = concat!("Vectors of ", stringify!($lanes), " lanes.")]
         #[derive(Clone, Copy)]
         pub(crate) struct $name;
 
@@ -278,9 +310,33 @@ macro_rules! x86_level {
             }
 
             #[inline(always)]
+            unsafe fn product(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { $product(a, b, c) }
+            }
+
+            #[inline(always)]
+            unsafe fn to_float(sums: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { $to_float(sums) }
+            }
+
+            #[inline(always)]
             unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
                 // SAFETY: see above.
                 unsafe { $transpose(from, from_row, to, to_row) }
+            }
+
+            #[inline(always)]
+            unsafe fn exponent(shifted: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { $exponent(shifted) }
+            }
+
+            #[inline(always)]
+            unsafe fn largest(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { $largest(a, b) }
             }
 
             $(#[inline(always)]
@@ -302,116 +358,61 @@ x86_level!(
     _mm256_loadu_ps,
     _mm256_storeu_ps,
     _mm256_fmadd_ps,
+    std::arch::x86_64::_mm256_fmadd_ps,
+    already_floats,
     transpose_8,
+    exponent_8,
+    largest_8,
     add = _mm256_add_ps,
     sub = _mm256_sub_ps,
+    mul = _mm256_mul_ps,
+    div = _mm256_div_ps,
     max = _mm256_max_ps,
     min = _mm256_min_ps
 );
 #[cfg(target_arch = "x86_64")]
-x86_level!(
-    Avx512,
-    16,
-    14,
-    std::arch::x86_64::__m512,
-    _mm512_set1_ps,
-    _mm512_loadu_ps,
-    _mm512_storeu_ps,
-    _mm512_fmadd_ps,
-    transpose_16,
-    add = _mm512_add_ps,
-    sub = _mm512_sub_ps,
-    max = _mm512_max_ps,
-    min = _mm512_min_ps
-);
-
-/// AVX-512 whose products are of other things than floats.
-#[cfg(target_arch = "x86_64")]
-macro_rules! words {
-    ($name:ident, $doc:literal, $product:expr, $to_float:expr) => {
-        #[doc = $doc]
-        #[derive(Clone, Copy)]
-        pub(crate) struct $name;
-
-        // SAFETY of the blocks: the trait's contract gives the instruction set and the valid pointers.
-        impl Simd for $name {
-            const LANES: usize = Avx512::LANES;
-            const PIXELS: usize = Avx512::PIXELS;
-            type Vector = <Avx512 as Simd>::Vector;
-
-            #[inline(always)]
-            unsafe fn splat(value: f32) -> Self::Vector {
-                // SAFETY: see above.
-                unsafe { Avx512::splat(value) }
-            }
-
-            #[inline(always)]
-            unsafe fn load(from: *const f32) -> Self::Vector {
-                // SAFETY: see above.
-                unsafe { Avx512::load(from) }
-            }
-
-            #[inline(always)]
-            unsafe fn store(to: *mut f32, vector: Self::Vector) {
-                // SAFETY: see above.
-                unsafe { Avx512::store(to, vector) }
-            }
-
-            #[inline(always)]
-            unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
-                // SAFETY: see above.
-                unsafe { Avx512::mul_add(a, b, c) }
-            }
-
-            #[inline(always)]
-            unsafe fn product(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
-                // SAFETY: see above.
-                unsafe { $product(a, b, c) }
-            }
-
-            #[inline(always)]
-            unsafe fn to_float(sums: Self::Vector) -> Self::Vector {
-                // SAFETY: see above.
-                unsafe { $to_float(sums) }
-            }
-
-            #[inline(always)]
-            unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector {
-                // SAFETY: see above.
-                unsafe { Avx512::add(a, b) }
-            }
-
-            #[inline(always)]
-            unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector {
-                // SAFETY: see above.
-                unsafe { Avx512::sub(a, b) }
-            }
-
-            #[inline(always)]
-            unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector {
-                // SAFETY: see above.
-                unsafe { Avx512::max(a, b) }
-            }
-
-            #[inline(always)]
-            unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
-                // SAFETY: see above.
-                unsafe { Avx512::min(a, b) }
-            }
-
-            #[inline(always)]
-            unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
-                // SAFETY: see above.
-                unsafe { Avx512::transpose(from, from_row, to, to_row) }
-            }
-        }
+macro_rules! avx512_level {
+    ($name:ident, $product:path, $to_float:path) => {
+        x86_level!(
+            $name,
+            16,
+            14,
+            std::arch::x86_64::__m512,
+            _mm512_set1_ps,
+            _mm512_loadu_ps,
+            _mm512_storeu_ps,
+            _mm512_fmadd_ps,
+            $product,
+            $to_float,
+            transpose_16,
+            exponent_16,
+            largest_16,
+            add = _mm512_add_ps,
+            sub = _mm512_sub_ps,
+            mul = _mm512_mul_ps,
+            div = _mm512_div_ps,
+            max = _mm512_max_ps,
+            min = _mm512_min_ps
+        );
     };
 }
 
 #[cfg(target_arch = "x86_64")]
-words!(Bf16Words, "Pairs of bfloat16; sums are floats.", dot_bf16, std::convert::identity);
+avx512_level!(Avx512, std::arch::x86_64::_mm512_fmadd_ps, already_floats);
 #[cfg(target_arch = "x86_64")]
-words!(ByteWords, "Bytes, unsigned times signed; sums are integers.", dot_bytes, integers_to_floats);
+avx512_level!(Bf16Words, dot_bf16, already_floats);
+#[cfg(target_arch = "x86_64")]
+avx512_level!(ByteWords, dot_bytes, integers_to_floats);
+
+/// [`Simd::to_float`] where sums are floats.
+///
+/// # Safety
+/// None is needed; like its alternatives.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn already_floats<V>(sums: V) -> V {
+    sums
+}
 
 /// # Safety
 /// The processor has AVX512-BF16.
@@ -422,8 +423,13 @@ unsafe fn dot_bf16(
     b: std::arch::x86_64::__m512,
     c: std::arch::x86_64::__m512,
 ) -> std::arch::x86_64::__m512 {
+    use std::{
+        arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps},
+        mem::transmute,
+    };
+
     // SAFETY: the instruction is there by the caller; the types are 512 bits for which every pattern is valid.
-    unsafe { std::arch::x86_64::_mm512_dpbf16_ps(c, std::mem::transmute(a), std::mem::transmute(b)) }
+    unsafe { _mm512_dpbf16_ps(c, transmute::<__m512, __m512bh>(a), transmute::<__m512, __m512bh>(b)) }
 }
 
 /// # Safety
@@ -453,6 +459,58 @@ unsafe fn integers_to_floats(sums: std::arch::x86_64::__m512) -> std::arch::x86_
 
     // SAFETY: by the caller.
     unsafe { _mm512_cvtepi32_ps(_mm512_castps_si512(sums)) }
+}
+
+/// [`Simd::exponent`] for 8 lanes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn exponent_8(shifted: std::arch::x86_64::__m256) -> std::arch::x86_64::__m256 {
+    use std::arch::x86_64::{_mm256_castps_si256, _mm256_castsi256_ps, _mm256_slli_epi32};
+
+    // SAFETY: by the caller.
+    unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(shifted))) }
+}
+
+/// [`Simd::exponent`] for 16 lanes.
+///
+/// # Safety
+/// The processor has AVX-512F.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn exponent_16(shifted: std::arch::x86_64::__m512) -> std::arch::x86_64::__m512 {
+    use std::arch::x86_64::{_mm512_castps_si512, _mm512_castsi512_ps, _mm512_slli_epi32};
+
+    // SAFETY: by the caller.
+    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(shifted))) }
+}
+
+/// [`Simd::largest`] for 8 lanes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn largest_8(a: std::arch::x86_64::__m256, b: std::arch::x86_64::__m256) -> std::arch::x86_64::__m256 {
+    use std::arch::x86_64::{_CMP_UNORD_Q, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_max_ps};
+
+    // SAFETY: by the caller. The maximum is `b` where one is not a number.
+    unsafe { _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)) }
+}
+
+/// [`Simd::largest`] for 16 lanes.
+///
+/// # Safety
+/// The processor has AVX-512F.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn largest_16(a: std::arch::x86_64::__m512, b: std::arch::x86_64::__m512) -> std::arch::x86_64::__m512 {
+    use std::arch::x86_64::{_CMP_UNORD_Q, _mm512_cmp_ps_mask, _mm512_mask_blend_ps, _mm512_max_ps};
+
+    // SAFETY: by the caller. The maximum is `b` where one is not a number.
+    unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), _mm512_max_ps(a, b), a) }
 }
 
 /// [`Simd::transpose`] for 8 lanes.

@@ -3,6 +3,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
+    activation::Activation,
     layout::{Buffer, Layout},
     rounded::{Narrow, Rounded},
     tile::{Carried, Finish, Operands, Part, Target, tiling},
@@ -20,7 +21,7 @@ pub struct Shape {
     pub outputs: usize,
     /// Rows and columns of the window.
     pub kernel: [usize; 2],
-    /// Pixels between two windows, 1 or 2.
+    /// Pixels between two windows.
     pub stride: usize,
     /// Pixels of padding on every side.
     pub padding: usize,
@@ -40,17 +41,6 @@ impl Shape {
     pub fn weights(&self) -> usize {
         self.outputs * self.inputs * self.kernel[0] * self.kernel[1]
     }
-}
-
-/// What follows the sum of bias, products and carried input.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Activation {
-    /// Nothing.
-    Linear,
-    /// `max(x, 0)`
-    Relu,
-    /// `x` or, below zero, `x` times a factor per channel.
-    PRelu(Vec<f32>),
 }
 
 /// How the input lies.
@@ -101,6 +91,7 @@ enum Kind {
 enum Packed {
     Linear,
     Relu,
+    Clamp(f32, f32),
     Slopes(Buffer),
 }
 
@@ -113,8 +104,9 @@ impl Convolution {
     /// Packs the weight `[outputs, inputs, kernel rows, kernel cols]` and the bias `[outputs]`.
     ///
     /// # Panics
-    /// When lengths do not fit the shape, stride is not 1 or 2, the level is not available, Winograd's method is asked
-    /// for where [`Convolution::suits_winograd`] is false, or rounding for planes.
+    /// When lengths do not fit the shape, the stride is 0, the level is not available, the activation
+    /// [needs a pass](Activation::needs_pass), Winograd's method is asked for where [`Convolution::suits_winograd`] is
+    /// false, or rounding for planes.
     pub fn new(
         level: Level,
         shape: Shape,
@@ -125,7 +117,7 @@ impl Convolution {
         activation: &Activation,
     ) -> Self {
         assert!(level.is_available(), "level {} is not available on this processor", level.name());
-        assert!(matches!(shape.stride, 1 | 2), "stride {}", shape.stride);
+        assert!(shape.stride > 0, "stride 0");
         assert!(shape.inputs * shape.outputs * shape.kernel[0] * shape.kernel[1] > 0, "empty {shape:?}");
         assert_eq!(weight.len(), shape.weights(), "weight length");
         assert_eq!(bias.len(), shape.outputs, "bias length");
@@ -138,10 +130,12 @@ impl Convolution {
         let activation = match activation {
             Activation::Linear => Packed::Linear,
             Activation::Relu => Packed::Relu,
+            Activation::Clamp(lowest, highest) => Packed::Clamp(*lowest, *highest),
             Activation::PRelu(slopes) => {
                 assert_eq!(slopes.len(), shape.outputs, "slopes length");
                 Packed::Slopes(padded(slopes))
             }
+            other => panic!("{other:?} needs a pass of its own"),
         };
         let kind = match algorithm {
             Algorithm::Direct => Kind::Direct(pack(level, &shape, source, weight)),
@@ -250,6 +244,7 @@ impl Convolution {
         let finish = match &self.activation {
             Packed::Linear => Finish::Linear,
             Packed::Relu => Finish::Relu,
+            Packed::Clamp(lowest, highest) => Finish::Clamp(*lowest, *highest),
             Packed::Slopes(slopes) => Finish::Slopes(&slopes[start..]),
         };
         (&self.bias[start..], finish)

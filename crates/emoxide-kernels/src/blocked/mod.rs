@@ -5,16 +5,25 @@
 //! vector of output channels; what a network puts behind it (bias, carried input, activation) happens before the
 //! result leaves the registers.
 
+mod activation;
+mod attention;
 mod combine;
 mod convert;
 mod convolution;
+mod depthwise;
+mod elementwise;
+mod group_norm;
+mod layer_norm;
 mod layout;
+mod math;
 #[cfg(target_arch = "x86_64")]
 mod matrix;
 mod outer;
 mod planar;
 mod pool;
+mod rearrange;
 mod rounded;
+mod softmax;
 mod tile;
 mod transpose;
 mod transposed;
@@ -22,10 +31,18 @@ mod weight_gradient;
 mod weights;
 mod winograd;
 
+pub use activation::Activation;
+pub use attention::{Attention, Tokens};
 pub use combine::Combine;
 pub use convert::{from_blocked, from_planar};
-pub use convolution::{Activation, Algorithm, Convolution, Shape, Source};
+pub use convolution::{Algorithm, Convolution, Shape, Source};
+pub use depthwise::Depthwise;
+pub use elementwise::{Binary, elementwise};
+pub use group_norm::GroupNorm;
+pub use layer_norm::LayerNorm;
 pub use layout::{Buffer, Layout};
 pub(crate) use planar::{forward, input_gradient, suits};
-pub use pool::{max_pool, mean};
+pub use pool::{Pool, Reduce};
+pub use rearrange::Rearrange;
+pub use softmax::softmax;
 pub(crate) use weight_gradient::weight_gradient;

@@ -6,7 +6,8 @@ use std::{cell::RefCell, mem::MaybeUninit};
 use rayon::prelude::*;
 
 use super::{
-    convolution::{Activation, Algorithm, Convolution, Shape, Source},
+    activation::Activation,
+    convolution::{Algorithm, Convolution, Shape, Source},
     layout::{Buffer, Layout},
     transpose::{pack, unpack},
     transposed::Transposed,

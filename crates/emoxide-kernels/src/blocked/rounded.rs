@@ -225,9 +225,8 @@ impl Narrow {
     /// The step of integers of which the largest stands for `largest`.
     fn scale(self, largest: f32) -> f32 {
         match self {
-            Self::Bf16 => 1.0,
-            Self::Int8 if largest > 0.0 => largest / LARGEST,
-            Self::Int8 => 1.0,
+            Self::Int8 if largest != 0.0 => largest / LARGEST,
+            Self::Int8 | Self::Bf16 => 1.0,
         }
     }
 

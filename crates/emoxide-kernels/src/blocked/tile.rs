@@ -12,6 +12,8 @@ use crate::{
 pub(super) enum Finish<'a> {
     Linear,
     Relu,
+    /// The smallest and the largest value.
+    Clamp(f32, f32),
     /// Factors of negative values.
     Slopes(&'a [f32]),
 }
@@ -49,6 +51,13 @@ impl<'a> Target<'a> {
         assert!(offset <= self.len);
         // SAFETY: within the memory, or one past its end.
         Self { pointer: unsafe { self.pointer.add(offset) }, len: self.len - offset, memory: PhantomData }
+    }
+
+    /// Writes values from `offset` on.
+    pub(super) fn write(self, offset: usize, values: &[f32]) {
+        let to = self.writable(offset + values.len());
+        // SAFETY: within the memory, which no other reference to it overlaps; no other thread writes these places.
+        unsafe { to.add(offset).copy_from_nonoverlapping(values.as_ptr(), values.len()) }
     }
 
     /// Where vectors can be written up to `reach` floats from here.
@@ -381,6 +390,7 @@ impl<const R: usize, const C: usize, const K: usize, const STEP: usize> Kernel f
 pub(super) enum Finisher<S: Simd> {
     Linear,
     Relu(S::Vector),
+    Clamp(S::Vector, S::Vector),
     Slopes(S::Vector, S::Vector),
 }
 
@@ -396,6 +406,7 @@ impl<S: Simd> Finisher<S> {
             match finish {
                 Finish::Linear => Self::Linear,
                 Finish::Relu => Self::Relu(S::splat(0.0)),
+                Finish::Clamp(lowest, highest) => Self::Clamp(S::splat(lowest), S::splat(highest)),
                 Finish::Slopes(slopes) => Self::Slopes(S::splat(0.0), S::load(slopes.as_ptr().add(k * S::LANES))),
             }
         }
@@ -410,6 +421,7 @@ impl<S: Simd> Finisher<S> {
             match self {
                 Self::Linear => sum,
                 Self::Relu(zero) => S::max(*zero, sum),
+                Self::Clamp(lowest, highest) => S::max(*lowest, S::min(*highest, sum)),
                 Self::Slopes(zero, slopes) => S::mul_add(S::min(*zero, sum), *slopes, S::max(*zero, sum)),
             }
         }

@@ -3,5 +3,7 @@
 mod batch_norm;
 mod blocked;
 mod conv;
+mod operators;
 mod prelu;
 mod support;
+mod tokens;

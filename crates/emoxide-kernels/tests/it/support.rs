@@ -1,5 +1,7 @@
 //! What the tests share.
 
+use emoxide_kernels::blocked::{Buffer, Layout};
+
 /// Values between -1 and 1 from a linear congruential generator.
 pub(crate) fn values(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -20,4 +22,18 @@ pub(crate) fn difference(actual: &[f32], expected: &[f32]) -> f32 {
         if difference.is_nan() { f32::INFINITY } else { difference }
     });
     worst.fold(0.0, f32::max) / scale
+}
+
+/// `[batch, channels, rows, cols]` in a blocked layout.
+pub(crate) fn blocked(layout: &Layout, batch: usize, outside: Option<&[f32]>, values: &[f32]) -> Buffer {
+    let mut buffer = Buffer::images(layout, batch, outside);
+    let places = (0..batch * layout.channels)
+        .flat_map(|plane| (0..layout.rows).flat_map(move |row| (0..layout.cols).map(move |col| (plane, row, col))));
+    for ((plane, row, col), value) in places.zip(values) {
+        let (image, channel) = (plane / layout.channels, plane % layout.channels);
+        let block = image * layout.image() + channel / layout.lanes * layout.block();
+        let pixel = (row + layout.halo) * layout.row() + (col + layout.halo) * layout.lanes;
+        buffer[block + pixel + channel % layout.lanes] = *value;
+    }
+    buffer
 }
