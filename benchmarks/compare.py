@@ -22,7 +22,19 @@ except ImportError:
 
 import report
 from checkpoint import Refused, read_card
-from sides import HERE, INFERENCE_PEERS, NEED_ONNX, TRAINING_PEERS, Emoxide, Peer, Program, Setting, Unavailable
+from sides import (
+    HERE,
+    INFERENCE_ENGINES,
+    INFERENCE_PEERS,
+    NEED_ONNX,
+    TRAINING_ENGINES,
+    TRAINING_PEERS,
+    Emoxide,
+    Peer,
+    Program,
+    Setting,
+    Unavailable,
+)
 
 # float32 logits agree within ABSOLUTE + RELATIVE * |reference|.
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
@@ -62,8 +74,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", nargs="+", default=[str(default)], metavar="FILE",
                         help="emoxide checkpoints (default: the embedded model's file)")
     parser.add_argument("--emoxide", default="emoxide", metavar="PATH", help="the program (default: from PATH)")
-    parser.add_argument("--engines", default="compiled,burn", metavar="A,B",
-                        help="emoxide's engines, ratios are to the first (default: %(default)s)")
+    parser.add_argument("--engines", metavar="A,B",
+                        help="emoxide's engines, ratios are to the first (default: compiled,burn or training), of "
+                        + ", ".join([*INFERENCE_ENGINES, *TRAINING_ENGINES]))
     peers = list(dict.fromkeys([*INFERENCE_PEERS, *TRAINING_PEERS]))
     parser.add_argument("--peers", metavar="A,B", help=f"which peers (default: all), of {', '.join(peers)}")
     size = parser.add_mutually_exclusive_group()
@@ -86,7 +99,13 @@ def parse() -> argparse.Namespace:
         if peer not in known:
             kind = "training" if arguments.train else "inference"
             parser.error(f"--peers {peer}: no such peer of {kind}; there are {', '.join(known)}")
-    arguments.engines = ["training"] if arguments.train else arguments.engines.split(",")
+    default = "training" if arguments.train else "compiled,burn"
+    arguments.engines = (arguments.engines or default).split(",")
+    for engine in arguments.engines:
+        engines = TRAINING_ENGINES if arguments.train else INFERENCE_ENGINES
+        if engine not in engines:
+            kind = "training" if arguments.train else "inference"
+            parser.error(f"--engines {engine}: no such engine of {kind}; there are {', '.join(engines)}")
     arguments.batch = arguments.sizes or arguments.batch or ([8, 32] if arguments.train else [1, 8, 32])
     if arguments.train and 1 in arguments.batch:
         parser.error("--train at batch 1: batch normalisation cannot train on one image; begin at 2")

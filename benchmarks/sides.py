@@ -37,6 +37,10 @@ TRAINING_PEERS = {
 }
 NEED_ONNX = ("onnxruntime", "openvino")
 
+# What emoxide computes with, and with which precisions.
+INFERENCE_ENGINES = ["compiled", "burn", "compiled-bf16", "compiled-int8"]
+TRAINING_ENGINES = ["training", "training-bf16"]
+
 
 class Unavailable(Exception):
     """A peer that cannot be measured here; the text stands in the tables in place of its figures."""
@@ -168,13 +172,12 @@ class Program:
 class Emoxide:
     """`emoxide bench`, a fresh process every turn."""
 
-    def __init__(self, program: Program, engine: str, setting: Setting):
+    def __init__(self, program: Program, key: str, setting: Setting):
         self.program, self.setting = program, setting
-        self.engine, self.precision = f"emoxide {engine}", "f32"
-        if setting.train:
-            self.chosen = ["--train"]
-        else:
-            self.chosen = ["--engine", engine, *self.known("--precision", "f32")]
+        engine, _, precision = key.partition("-")
+        self.engine, self.precision = f"emoxide {engine}", precision or "f32"
+        self.chosen = ["--train"] if setting.train else ["--engine", engine]
+        self.chosen += self.known("--precision", self.precision)
         threads = str(setting.threads)
         self.environment = {**os.environ, "RAYON_NUM_THREADS": threads}
         self.chosen += [*self.known("--threads", threads), *self.known("--device", "cpu")]

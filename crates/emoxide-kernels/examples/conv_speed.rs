@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor, module, ops::ConvOptions};
 use emoxide_kernels::{
-    Level,
-    conv::{self, Geometry},
+    Level, TrainingPrecision,
+    conv::{self, Computing, Geometry},
 };
 
 /// Channels in and out, input side, kernel, stride.
@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             batch: if input_channels == 512 || side > 100 { 16 } else { 64 },
             input_channels,
             output_channels,
+            depthwise: false,
             input: [side; 2],
             kernel: [kernel; 2],
             stride: [stride; 2],
@@ -69,14 +70,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Seconds of forward pass, input gradient and weight gradient.
 fn kernels(level: Level, geometry: &Geometry, repetitions: usize) -> [f64; 3] {
+    let computing = Computing { level, precision: TrainingPrecision::F32 };
     let fill = |len: usize| (0..len).map(|i| (i % 101) as f32 / 50.0 - 1.0).collect::<Vec<f32>>();
     let input = fill(geometry.input_len());
     let weight = fill(geometry.weight_len());
     let gradient = fill(geometry.output_len());
     [
-        best(repetitions, || drop(conv::forward(level, geometry, &input, &weight, None))),
-        best(repetitions, || drop(conv::input_gradient(level, geometry, &weight, &gradient))),
-        best(repetitions, || drop(conv::weight_gradient(level, geometry, &input, &gradient))),
+        best(repetitions, || drop(conv::forward(computing, geometry, &input, &weight, None))),
+        best(repetitions, || drop(conv::input_gradient(computing, geometry, &weight, &gradient))),
+        best(repetitions, || drop(conv::weight_gradient(computing, geometry, &input, &gradient))),
     ]
 }
 

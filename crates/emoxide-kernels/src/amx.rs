@@ -49,7 +49,7 @@ pub(crate) struct Tiles {
     pixels: usize,
 }
 
-/// What `ldtcfg` reads.
+/// What `ldtilecfg` reads.
 #[repr(C, align(64))]
 struct Configuration {
     palette: u8,
@@ -74,7 +74,7 @@ impl Tiles {
         row_bytes[..8].fill(ROW_BYTES as u16);
         let configuration = Configuration { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows };
         // SAFETY: the instruction is there, and the sizes are within those of palette 1.
-        unsafe { asm!("ldtcfg [{}]", in(reg) &raw const configuration, options(nostack, readonly)) };
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(nostack, readonly)) };
         Self { pixels }
     }
 }

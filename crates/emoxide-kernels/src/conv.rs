@@ -7,11 +7,22 @@ use rayon::prelude::*;
 use crate::{
     blocked::{self, Shape},
     correlate::Prepared,
+    depthwise,
     level::Level,
     plan::Plan,
+    precision::TrainingPrecision,
 };
 
 pub use crate::geometry::Geometry;
+
+/// How a convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Computing {
+    /// With which instructions.
+    pub level: Level,
+    /// What is multiplied.
+    pub precision: TrainingPrecision,
+}
 
 /// Fewest images for which the blocked kernels pay.
 const FEWEST_IMAGES: usize = 4;
@@ -20,50 +31,65 @@ const FEWEST_IMAGES: usize = 4;
 ///
 /// # Panics
 /// When the geometry is invalid, a slice has another length than the geometry says, or the level is not available.
-pub fn forward(level: Level, geometry: &Geometry, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    check(level, geometry);
+pub fn forward(
+    computing: Computing,
+    geometry: &Geometry,
+    input: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+) -> Vec<f32> {
+    check(computing.level, geometry);
     assert_eq!(input.len(), geometry.input_len(), "input length");
     assert_eq!(weight.len(), geometry.weight_len(), "weight length");
     assert!(bias.is_none_or(|bias| bias.len() == geometry.output_channels), "bias length");
+    if geometry.depthwise {
+        return depthwise::forward(computing.level, geometry, input, weight, bias);
+    }
     if let Some(shape) = suited(geometry) {
         let zeros = vec![0.0; geometry.output_channels];
         return filled(geometry.output_len(), |output| {
-            blocked::forward(level, shape, geometry.input, [weight, bias.unwrap_or(&zeros)], input, output);
+            blocked::forward(computing, shape, geometry.input, [weight, bias.unwrap_or(&zeros)], input, output);
         });
     }
     let plan = Plan::forward(geometry);
-    Prepared::new(level, &plan, weight, bias).run(input, geometry.batch)
+    Prepared::new(computing.level, &plan, weight, bias).run(input, geometry.batch)
 }
 
 /// Gradient of the input, in its layout, from the gradient of the output.
 ///
 /// # Panics
 /// As [`forward`].
-pub fn input_gradient(level: Level, geometry: &Geometry, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
-    check(level, geometry);
+pub fn input_gradient(computing: Computing, geometry: &Geometry, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
+    check(computing.level, geometry);
     assert_eq!(weight.len(), geometry.weight_len(), "weight length");
     assert_eq!(gradient.len(), geometry.output_len(), "output gradient length");
+    if geometry.depthwise {
+        return depthwise::input_gradient(computing.level, geometry, weight, gradient);
+    }
     if let Some(shape) = suited(geometry) {
         return filled(geometry.input_len(), |target| {
-            blocked::input_gradient(level, shape, geometry.input, weight, gradient, target);
+            blocked::input_gradient(computing, shape, geometry.input, weight, gradient, target);
         });
     }
     let plan = Plan::input_gradient(geometry);
-    Prepared::new(level, &plan, weight, None).run(gradient, geometry.batch)
+    Prepared::new(computing.level, &plan, weight, None).run(gradient, geometry.batch)
 }
 
 /// Gradient of the weight, in its layout, from the input and the gradient of the output.
 ///
 /// # Panics
 /// As [`forward`].
-pub fn weight_gradient(level: Level, geometry: &Geometry, input: &[f32], gradient: &[f32]) -> Vec<f32> {
-    check(level, geometry);
+pub fn weight_gradient(computing: Computing, geometry: &Geometry, input: &[f32], gradient: &[f32]) -> Vec<f32> {
+    check(computing.level, geometry);
     assert_eq!(input.len(), geometry.input_len(), "input length");
     assert_eq!(gradient.len(), geometry.output_len(), "output gradient length");
-    if let Some(shape) = suited(geometry) {
-        return blocked::weight_gradient(level, shape, geometry.input, input, gradient);
+    if geometry.depthwise {
+        return depthwise::weight_gradient(computing.level, geometry, input, gradient);
     }
-    crate::weight_gradient::weight_gradient(level, geometry, input, gradient)
+    if let Some(shape) = suited(geometry) {
+        return blocked::weight_gradient(computing, shape, geometry.input, input, gradient);
+    }
+    crate::weight_gradient::weight_gradient(computing.level, geometry, input, gradient)
 }
 
 /// Gradient of the bias, `[output_channels]`.
@@ -89,7 +115,7 @@ fn suited(geometry: &Geometry) -> Option<Shape> {
 }
 
 /// A vector that `fill` writes all of: zeroing it beforehand would cost about as much as a small convolution.
-fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+pub(crate) fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
     let mut values = Vec::with_capacity(len);
     fill(&mut values.spare_capacity_mut()[..len]);
     // SAFETY: `fill` initialises every float.

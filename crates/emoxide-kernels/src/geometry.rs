@@ -1,9 +1,10 @@
 //! Sizes of a convolution.
 
-/// Sizes of a two-dimensional convolution without dilation and groups.
+/// Sizes of a two-dimensional convolution without dilation.
 ///
 /// Tensors are contiguous: input `[batch, input_channels, rows, cols]`, weight
-/// `[output_channels, input_channels, kernel rows, kernel cols]`, output `[batch, output_channels, rows, cols]`.
+/// `[output_channels, input_channels, kernel rows, kernel cols]` or, depthwise, `[channels, 1, kernel rows, kernel cols]`,
+/// output `[batch, output_channels, rows, cols]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Images.
@@ -12,6 +13,8 @@ pub struct Geometry {
     pub input_channels: usize,
     /// Channels of the output.
     pub output_channels: usize,
+    /// Whether every channel has a window of its own and sees no other; input and output have the same channels then.
+    pub depthwise: bool,
     /// Rows and columns of the input.
     pub input: [usize; 2],
     /// Rows and columns of the kernel.
@@ -27,6 +30,7 @@ impl Geometry {
     pub fn is_valid(&self) -> bool {
         let positive = |sizes: [usize; 2]| sizes.iter().all(|&size| size > 0);
         self.batch * self.input_channels * self.output_channels > 0
+            && (!self.depthwise || self.input_channels == self.output_channels)
             && positive(self.input)
             && positive(self.kernel)
             && positive(self.stride)
@@ -45,7 +49,7 @@ impl Geometry {
 
     /// Floats of the weight.
     pub fn weight_len(&self) -> usize {
-        self.output_channels * self.input_channels * self.kernel[0] * self.kernel[1]
+        self.output_channels * self.window_channels() * self.kernel[0] * self.kernel[1]
     }
 
     /// Floats of the output.
@@ -56,7 +60,12 @@ impl Geometry {
 
     /// Floating-point operations of the forward pass; either gradient has as many.
     pub fn operations(&self) -> usize {
-        2 * self.output_len() * self.input_channels * self.kernel[0] * self.kernel[1]
+        2 * self.output_len() * self.window_channels() * self.kernel[0] * self.kernel[1]
+    }
+
+    /// Channels of the input that an output channel sees.
+    pub(crate) fn window_channels(&self) -> usize {
+        if self.depthwise { 1 } else { self.input_channels }
     }
 
     fn padded(&self, axis: usize) -> usize {

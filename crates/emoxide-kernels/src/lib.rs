@@ -15,6 +15,7 @@ pub mod batch_norm;
 pub mod blocked;
 pub mod conv;
 mod correlate;
+mod depthwise;
 mod extension;
 mod geometry;
 mod level;
@@ -23,6 +24,7 @@ mod micro;
 mod plan;
 mod planes;
 mod pool;
+mod precision;
 pub mod prelu;
 mod simd;
 mod strided;
@@ -35,9 +37,10 @@ use burn::{
 
 pub use level::{LEVEL_VARIABLE, Level, LevelError};
 pub use memory::keep_freed_memory;
+pub use precision::{TrainingPrecision, with_precision};
 
 use crate::{
-    conv::Geometry,
+    conv::{Computing, Geometry},
     extension::{Convolution, Maybe, Normalisation, ParametricRectifier, Setting},
     planes::Planes,
 };
@@ -50,7 +53,7 @@ use crate::{
 /// - `bias`: `[output channels]`
 /// - result: `[batch, output channels, output rows, output cols]`
 ///
-/// Dilation, groups, other element types than `f32` and other backends than Flex go to
+/// Under [`with_precision`] it multiplies as exactly as that says. Dilation, groups of several channels, other element types than `f32` and other backends than Flex go to
 /// `burn::tensor::module::conv2d` unchanged.
 ///
 /// # Panics
@@ -66,7 +69,8 @@ pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, opti
     let level = Level::active().unwrap_or_else(|error| panic!("{error}"));
     let (input, weight) = (input.into_dispatch(), weight.into_dispatch());
     let bias = bias.map_or(Maybe::Absent, |bias| Maybe::Present(bias.into_dispatch()));
-    Tensor::from_dispatch(Dispatch::convolve(input, weight, bias, geometry, level))
+    let setting = Computing { level, precision: precision::current() };
+    Tensor::from_dispatch(Dispatch::convolve(input, weight, bias, geometry, setting))
 }
 
 /// Batch normalisation of a training step: by mean and biased variance of the batch itself, then plus `carried`, then
@@ -142,17 +146,20 @@ fn geometry(
     bias: Option<[usize; 1]>,
     options: &ConvOptions<2>,
 ) -> Option<Geometry> {
+    let depthwise = options.groups > 1 && options.groups == input_channels && input_channels == output_channels;
     let geometry = Geometry {
         batch,
         input_channels,
         output_channels,
+        depthwise,
         input: [rows, cols],
         kernel: [kernel_rows, kernel_cols],
         stride: options.stride,
         padding: options.padding,
     };
-    let agree = weight_channels == input_channels && bias.is_none_or(|[len]| len == output_channels);
-    (agree && options.groups == 1 && options.dilation == [1, 1] && geometry.is_valid()).then_some(geometry)
+    let agree = weight_channels == geometry.window_channels() && bias.is_none_or(|[len]| len == output_channels);
+    (agree && (depthwise || options.groups == 1) && options.dilation == [1, 1] && geometry.is_valid())
+        .then_some(geometry)
 }
 
 /// Whether the tensor holds 32-bit floats on Flex, tracked or not.

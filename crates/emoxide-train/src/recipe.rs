@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use emoxide::device::TrainingPrecision;
 use emoxide::labels::{Classes, Expression};
 use emoxide::models::NetworkConfig;
 use emoxide::preprocess::{Alignment, DetectorConfig, Preprocess, PreprocessError};
@@ -132,6 +133,9 @@ pub struct Run {
     /// Batches whose gradients are averaged before a step.
     #[serde(default = "one")]
     pub accumulate: usize,
+    /// What the convolutions of a step multiply, `f32` or `bf16`; the latter on a CPU only.
+    #[serde(default)]
+    pub precision: TrainingPrecision,
     /// Decay of the weight average that is evaluated and saved; absent: the raw weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,

@@ -1,8 +1,8 @@
 //! Which processor the networks run on: the one place that knows the backends.
 
 pub use burn::tensor::Device;
-pub use emoxide_kernels::keep_freed_memory;
 use emoxide_kernels::{Level, LevelError};
+pub use emoxide_kernels::{TrainingPrecision, keep_freed_memory, with_precision};
 
 /// Why a device could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

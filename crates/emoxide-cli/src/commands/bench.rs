@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use emoxide::device::{self, Device};
+use emoxide::device::{self, Device, TrainingPrecision};
 use emoxide::weights::checkpoint::Card;
 use emoxide::zoo::{self, Model, Precision};
 use emoxide_train::train::Rehearsal;
@@ -28,8 +28,8 @@ pub(crate) struct Arguments {
     /// What computes: the compiled network, Burn operation by operation, or both
     #[arg(short, long, value_enum, value_delimiter = ',', default_value = "compiled")]
     engine: Vec<Engine>,
-    /// How exactly the compiled network multiplies: f32, bf16 or int8; several separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "f32", conflicts_with = "train")]
+    /// How exactly it multiplies: f32, bf16 or, the compiled network alone, int8; several separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "f32")]
     precision: Vec<Precision>,
     /// Time steps of training instead: forward pass, gradients, new weights
     #[arg(long, conflicts_with_all = ["engine", "logits"])]
@@ -112,17 +112,27 @@ fn passes(arguments: &Arguments, device: &Device) -> Result<Vec<Row>> {
 fn steps(arguments: &Arguments, device: &Device) -> Result<Vec<Row>> {
     device::keep_freed_memory();
     let model = computing::open(&arguments.model, device, Precision::F32, None)?;
-    let row = |&batch: &usize| {
+    let row = |precision: Precision, batch: usize| {
         ensure!(batch > 1, "--batch 1: batch normalisation cannot train on one image");
-        let mut rehearsal = Rehearsal::new(model.card(), images(model.card(), batch), device);
+        let training = match precision {
+            Precision::F32 => TrainingPrecision::F32,
+            Precision::Bf16 if device::is_cpu(device) => TrainingPrecision::Bf16,
+            Precision::Bf16 => bail!("--train --precision bf16: {} trains in f32", arguments.device),
+            Precision::Int8 => bail!("--train --precision int8: training multiplies in f32 or bf16"),
+        };
+        let mut rehearsal = Rehearsal::new(model.card(), training, images(model.card(), batch), device);
         let median = median(arguments.runs, || {
             let start = Instant::now();
             std::hint::black_box(rehearsal.step());
             start.elapsed()
         });
-        Ok(Row::new(model.card(), "training", Precision::F32, batch, median))
+        Ok(Row::new(model.card(), "training", precision, batch, median))
     };
-    arguments.batch.iter().map(row).collect()
+    let precisions = arguments.precision.iter();
+    precisions
+        .flat_map(|&precision| arguments.batch.iter().map(move |&batch| (precision, batch)))
+        .map(|(precision, batch)| row(precision, batch))
+        .collect()
 }
 
 /// Median in seconds of so many calls, each of which says how long it took; a tenth as many, two at least, go before.

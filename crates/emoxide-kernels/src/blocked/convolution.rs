@@ -219,7 +219,7 @@ impl Convolution {
                 }
             }
             Kind::Winograd(winograd) => winograd.run_here(&run),
-            Kind::Rounded(_) => unreachable!("training rounds nothing"),
+            Kind::Rounded(rounded) => rounded.run_here(&run),
         }
     }
 

@@ -9,10 +9,11 @@ use super::{
     activation::Activation,
     convolution::{Algorithm, Convolution, Shape, Source},
     layout::{Buffer, Layout},
+    rounded::{Rounded, round_to_bf16, rounded},
     transpose::{pack, unpack},
     transposed::Transposed,
 };
-use crate::level::Level;
+use crate::{conv::Computing, level::Level, precision::TrainingPrecision};
 
 /// Bytes of packed source and target that a thread works on at a time.
 const BAND: usize = 384 * 1024;
@@ -39,7 +40,7 @@ pub(crate) fn suits(shape: &Shape) -> bool {
 /// # Panics
 /// When a length does not fit.
 pub(crate) fn forward(
-    level: Level,
+    computing: Computing,
     shape: Shape,
     size: [usize; 2],
     [weight, bias]: [&[f32]; 2],
@@ -51,9 +52,15 @@ pub(crate) fn forward(
     // Transformed weights are four times as many: where maps are small beside them, reading them takes the time.
     let small = tiles(results) < 9 && inputs * outputs > 256 * 256;
     let winograd = Convolution::suits_winograd(&shape, Source::Blocked) && !small;
-    let algorithm = if winograd { Algorithm::Winograd } else { Algorithm::Direct };
+    let Computing { level, precision } = computing;
+    let (algorithm, round) = match precision {
+        TrainingPrecision::Bf16 if Rounded::has_words(level) => (Algorithm::Bf16, false),
+        _ if winograd => (Algorithm::Winograd, precision == TrainingPrecision::Bf16),
+        _ => (Algorithm::Direct, precision == TrainingPrecision::Bf16),
+    };
+    let weight = if round { &*rounded(level, weight) } else { weight };
     let convolution = Convolution::new(level, shape, Source::Blocked, algorithm, weight, bias, &Activation::Linear);
-    let bands = Bands { level, channels: [inputs, outputs], sizes: [size, results], halo: padding };
+    let bands = Bands { level, round, channels: [inputs, outputs], sizes: [size, results], halo: padding };
     // Of `rows` results, what is read without the halo; it begins `stride` times as far down.
     let reads = |rows: usize| (rows - 1) * stride + kernel[0] - 2 * padding;
     bands.run([stride, 1], reads, source, target, |images, from, to| convolution.run_here(images, from, to));
@@ -64,7 +71,7 @@ pub(crate) fn forward(
 /// # Panics
 /// As [`forward`].
 pub(crate) fn input_gradient(
-    level: Level,
+    computing: Computing,
     shape: Shape,
     size: [usize; 2],
     weight: &[f32],
@@ -76,11 +83,14 @@ pub(crate) fn input_gradient(
         // The same with the window turned by 180 degrees and the channels exchanged.
         let turned = turned(&shape, weight);
         let back = Shape { inputs: outputs, outputs: inputs, kernel, stride, padding };
-        return forward(level, back, size, [&turned, &vec![0.0; inputs]], gradient, target);
+        return forward(computing, back, size, [&turned, &vec![0.0; inputs]], gradient, target);
     }
+    let Computing { level, precision } = computing;
+    let round = precision == TrainingPrecision::Bf16;
+    let weight = if round { &*rounded(level, weight) } else { weight };
     let transposed = Transposed::new(level, &shape, weight);
     let results = shape.output(size).expect("a window fits");
-    let bands = Bands { level, channels: [outputs, inputs], sizes: [results, size], halo: transposed.halo() };
+    let bands = Bands { level, round, channels: [outputs, inputs], sizes: [results, size], halo: transposed.halo() };
     let reads = |rows: usize| rows.div_ceil(stride);
     bands.run([1, stride], reads, gradient, target, |images, from, to| transposed.run_here(images, from, to));
 }
@@ -106,6 +116,8 @@ fn tiles([rows, cols]: [usize; 2]) -> usize {
 /// How images are cut into bands of rows.
 struct Bands {
     level: Level,
+    /// Whether the source is rounded to bfloat16.
+    round: bool,
     /// Of source and target, as below.
     channels: [usize; 2],
     /// Rows and columns of an image.
@@ -127,7 +139,7 @@ impl Bands {
         target: &mut [MaybeUninit<f32>],
         compute: impl Fn(usize, (&Layout, &[f32]), (&Layout, &mut [f32])) + Sync,
     ) {
-        let Self { level, channels, sizes, halo } = *self;
+        let Self { level, round, channels, sizes, halo } = *self;
         let areas = sizes.map(|[rows, cols]| rows * cols);
         let lens = [channels[0] * areas[0], channels[1] * areas[1]];
         let images = source.len() / lens[0];
@@ -152,6 +164,9 @@ impl Bands {
                     let first_read = first / steps[1] * steps[0];
                     for (source, packed) in source.chunks(lens[0]).zip(packed.chunks_mut(from.image())) {
                         pack(level, source, areas[0], first_read, &from, packed);
+                    }
+                    if round {
+                        round_to_bf16(level, packed);
                     }
                     compute(images, (&from, packed), (&to, results));
                     for (target, results) in target.chunks_mut(lens[1]).zip(results.chunks(to.image())) {

@@ -68,11 +68,16 @@ thread_local! {
 }
 
 impl Rounded {
+    /// Whether the level has instructions for words.
+    pub(super) fn has_words(level: Level) -> bool {
+        level >= Level::Avx512Bf16
+    }
+
     /// Rounds and packs `[outputs, inputs, kernel rows, kernel cols]`.
     pub(super) fn new(level: Level, shape: &Shape, narrow: Narrow, weight: &[f32]) -> Self {
         let per_output = weight.len() / shape.outputs;
-        let scales: Vec<f32> = weight.chunks(per_output).map(|weight| narrow.scale(largest(level, weight))).collect();
-        let packed = match (narrow, level >= Level::Avx512Bf16) {
+        let scales: Vec<f32> = weight.chunks(per_output).map(|weight| narrow.scale_of(level, weight)).collect();
+        let packed = match (narrow, Self::has_words(level)) {
             (_, false) => {
                 let mut rounded = vec![0.0; weight.len()];
                 let outputs = weight.chunks(per_output).zip(rounded.chunks_mut(per_output));
@@ -127,6 +132,16 @@ impl Rounded {
             let groups = &groups[first..groups.len().min(first + share)];
             self.band(run, image, scales[image], rows, groups);
         });
+    }
+
+    /// As [`run`](Self::run), on this thread alone.
+    pub(super) fn run_here(&self, run: &Run<'_>) {
+        let level = run.convolution.level();
+        let groups = groups(run.target_layout.blocks());
+        for (image, source) in run.source.chunks(run.source_layout.image()).enumerate() {
+            let scale = self.narrow.scale_of(level, source);
+            self.band(run, image, scale, 0..run.target_layout.rows, &groups);
+        }
     }
 
     /// Some rows of some output channels of an image.
@@ -299,6 +314,30 @@ impl Kernel for Round<'_> {
                 pairs.for_each(|(to, &from)| *to = round_integer(from * inverse) * self.scale);
             }
         }
+    }
+}
+
+/// The values rounded to bfloat16.
+pub(super) fn rounded(level: Level, values: &[f32]) -> Vec<f32> {
+    let mut rounded = values.to_vec();
+    rounded.par_chunks_mut(1 << 16).for_each(|values| round_to_bf16(level, values));
+    rounded
+}
+
+/// Rounds the values to bfloat16.
+pub(super) fn round_to_bf16(level: Level, values: &mut [f32]) {
+    assert!(level.is_available());
+    // SAFETY: the level is available; safe code otherwise.
+    unsafe { dispatch(level, RoundHere(values)) }
+}
+
+/// `values = round(values)`, to bfloat16.
+struct RoundHere<'a>(&'a mut [f32]);
+
+impl Kernel for RoundHere<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
+        self.0.iter_mut().for_each(|value| *value = round_bf16(*value));
     }
 }
 

@@ -13,11 +13,14 @@ use super::{
     layout::{Buffer, Layout},
     outer::Outer,
     planar::sized,
+    rounded::round_to_bf16,
     transpose::pack,
     winograd::{Grid, IN, MOST_LANES, OUT, PLACES, TransformInput},
 };
 use crate::{
+    conv::Computing,
     level::Level,
+    precision::TrainingPrecision,
     simd::{self, Kernel, Simd, dispatch},
 };
 
@@ -33,7 +36,7 @@ const PIXELS: usize = 400;
 /// Gradient of the weight `[outputs, inputs, kernel, kernel]` of a convolution that [`super::suits`], from its input
 /// `[batch, inputs, rows, cols]` and the gradient of its output.
 pub(crate) fn weight_gradient(
-    level: Level,
+    Computing { level, precision }: Computing,
     shape: Shape,
     size: [usize; 2],
     input: &[f32],
@@ -44,6 +47,7 @@ pub(crate) fn weight_gradient(
     let lens = [inputs * size[0] * size[1], outputs * results[0] * results[1]];
     let images = input.len() / lens[0];
     let winograd = Convolution::suits_winograd(&shape, Source::Blocked);
+    let round = precision == TrainingPrecision::Bf16;
     let from = Layout::blocked(level, inputs, size, padding);
     let to = Layout::blocked(level, outputs, results, 0);
     let places = if winograd { PLACES } else { kernel[0] * kernel[1] };
@@ -54,7 +58,7 @@ pub(crate) fn weight_gradient(
         .par_chunks(per_part * lens[0])
         .zip(gradient.par_chunks(per_part * lens[1]))
         .map(|(input, gradient)| {
-            let mut part = Part { level, shape, from, to, sums: Buffer::zeroed(sums) };
+            let mut part = Part { level, round, shape, from, to, sums: Buffer::zeroed(sums) };
             if winograd {
                 part.add(input, gradient);
             } else {
@@ -79,6 +83,8 @@ const SLICE: usize = 16 * 1024;
 /// The sums over some images.
 struct Part {
     level: Level,
+    /// Whether input and gradient are rounded to bfloat16.
+    round: bool,
     shape: Shape,
     /// Of the packed input.
     from: Layout,
@@ -90,7 +96,7 @@ struct Part {
 
 impl Part {
     fn add(&mut self, input: &[f32], gradient: &[f32]) {
-        let Self { level, from, to, .. } = *self;
+        let Self { from, to, .. } = *self;
         let area = from.rows * from.cols;
         let [tile_rows, tile_cols] = [from.rows.div_ceil(OUT), from.cols.div_ceil(OUT)];
         let wanted = from.channels.min(to.channels).max(FEWEST_TILES);
@@ -101,13 +107,23 @@ impl Part {
         for (input, gradient) in groups {
             let images = input.len() / (from.channels * area);
             for (packed, (values, layout)) in packed.iter_mut().zip([(input, &from), (gradient, &to)]) {
-                pack_images(level, values, layout, area, 0, packed);
+                self.pack_images(values, layout, area, 0, packed);
             }
             let tiles = images * tile_rows * tile_cols;
             let chunk = tiles.div_ceil(tiles.div_ceil(wanted));
             for first in (0..tiles).step_by(chunk) {
                 let grid = Grid { tile_rows, tile_cols, tiles: first..tiles.min(first + chunk) };
                 self.add_tiles(&grid, &packed, &mut transformed);
+            }
+        }
+    }
+
+    /// Rows of `[images, channels, area]` from `first` on.
+    fn pack_images(&self, values: &[f32], layout: &Layout, area: usize, first: usize, packed: &mut [f32]) {
+        for (values, packed) in values.chunks(layout.channels * area).zip(packed.chunks_mut(layout.image())) {
+            pack(self.level, values, area, first, layout, packed);
+            if self.round {
+                round_to_bf16(self.level, packed);
             }
         }
     }
@@ -143,7 +159,7 @@ impl Part {
     }
 
     fn add_directly(&mut self, input: &[f32], gradient: &[f32]) {
-        let Self { level, shape, from, to, .. } = *self;
+        let Self { shape, from, to, .. } = *self;
         let Shape { kernel, stride, padding, .. } = shape;
         let areas = [from.rows * from.cols, to.rows * to.cols];
         let band = PIXELS.div_ceil(to.cols).min(to.rows);
@@ -159,8 +175,8 @@ impl Part {
                 let [packed_input, packed_gradient] = &mut packed;
                 let packed_input = sized(packed_input, images * from.image());
                 let packed_gradient = sized(packed_gradient, images * to.image());
-                pack_images(level, input, &from, areas[0], first * stride, packed_input);
-                pack_images(level, gradient, &to, areas[1], first, packed_gradient);
+                self.pack_images(input, &from, areas[0], first * stride, packed_input);
+                self.pack_images(gradient, &to, areas[1], first, packed_gradient);
                 self.add_pixels([&from, &to], images, [packed_input, packed_gradient]);
             }
         }
@@ -189,13 +205,6 @@ impl Part {
                 }
             }
         }
-    }
-}
-
-/// Rows of `[images, channels, area]` from `first` on.
-fn pack_images(level: Level, values: &[f32], layout: &Layout, area: usize, first: usize, packed: &mut [f32]) {
-    for (values, packed) in values.chunks(layout.channels * area).zip(packed.chunks_mut(layout.image())) {
-        pack(level, values, area, first, layout, packed);
     }
 }
 

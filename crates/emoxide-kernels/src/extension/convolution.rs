@@ -14,10 +14,7 @@ use burn::backend::{
 };
 
 use super::{Maybe, Values, tensor};
-use crate::{
-    conv::{self, Geometry},
-    level::Level,
-};
+use crate::conv::{self, Computing, Geometry};
 
 #[backend_extension(Autodiff, Flex)]
 pub(crate) trait Convolution: Backend {
@@ -27,7 +24,7 @@ pub(crate) trait Convolution: Backend {
         weight: FloatTensor<Self>,
         #[extension_type] bias: Maybe<Self>,
         geometry: Geometry,
-        level: Level,
+        computing: Computing,
     ) -> FloatTensor<Self>;
 }
 
@@ -37,14 +34,14 @@ impl Convolution for Flex {
         weight: FlexTensor,
         bias: Maybe<Self>,
         geometry: Geometry,
-        level: Level,
+        computing: Computing,
     ) -> FlexTensor {
         let (input, weight) = (Values::new(input), Values::new(weight));
         let bias = match bias {
             Maybe::Present(bias) => Some(Values::new(bias)),
             Maybe::Absent => None,
         };
-        let output = conv::forward(level, &geometry, &input, &weight, bias.as_deref());
+        let output = conv::forward(computing, &geometry, &input, &weight, bias.as_deref());
         let [rows, cols] = geometry.output();
         tensor(output, [geometry.batch, geometry.output_channels, rows, cols])
     }
@@ -56,7 +53,7 @@ impl<C: CheckpointStrategy> Convolution for Autodiff<Flex, C> {
         weight: FloatTensor<Self>,
         bias: Maybe<Self>,
         geometry: Geometry,
-        level: Level,
+        computing: Computing,
     ) -> FloatTensor<Self> {
         // The input is kept for the weight's gradient only and the other way round.
         let (keep_input, keep_weight) = (weight.is_tracked(), input.is_tracked());
@@ -68,14 +65,14 @@ impl<C: CheckpointStrategy> Convolution for Autodiff<Flex, C> {
                             input: keep_input.then(|| prepared.checkpoint(&input)),
                             weight: keep_weight.then(|| prepared.checkpoint(&weight)),
                             geometry,
-                            level,
+                            computing,
                         };
                         let (input, weight) = (input.into_primitive(), weight.into_primitive());
-                        prepared.finish(state, Flex::convolve(input, weight, $bias, geometry, level))
+                        prepared.finish(state, Flex::convolve(input, weight, $bias, geometry, computing))
                     }
                     OpsKind::UnTracked(prepared) => {
                         let (input, weight) = (input.into_primitive(), weight.into_primitive());
-                        prepared.finish(Flex::convolve(input, weight, $bias, geometry, level))
+                        prepared.finish(Flex::convolve(input, weight, $bias, geometry, computing))
                     }
                 }
             };
@@ -98,7 +95,7 @@ struct State {
     /// Absent where the input needs no gradient.
     weight: Option<NodeId>,
     geometry: Geometry,
-    level: Level,
+    computing: Computing,
 }
 
 /// Parents: input, weight and, with `N` = 3, bias.
@@ -134,7 +131,7 @@ impl State {
         gradients: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let Self { geometry, level, .. } = self;
+        let Self { geometry, computing, .. } = self;
         let [input_parent, weight_parent, bias_parent] = parents;
         // Retrieved even where unused: the checkpointer counts the uses that were announced.
         let mut retrieve = |id: NodeId| Values::new(checkpointer.retrieve_node_output::<FlexTensor>(id));
@@ -144,12 +141,12 @@ impl State {
         let [rows, cols] = geometry.input;
 
         if let (Some(id), Some(weight)) = (input_parent, weight) {
-            let values = conv::input_gradient(level, &geometry, &weight, gradient);
+            let values = conv::input_gradient(computing, &geometry, &weight, gradient);
             gradients.register::<Flex>(id, tensor(values, [geometry.batch, geometry.input_channels, rows, cols]));
         }
         if let (Some(id), Some(input)) = (weight_parent, input) {
-            let values = conv::weight_gradient(level, &geometry, &input, gradient);
-            let shape = [geometry.output_channels, geometry.input_channels, kernel_rows, kernel_cols];
+            let values = conv::weight_gradient(computing, &geometry, &input, gradient);
+            let shape = [geometry.output_channels, geometry.window_channels(), kernel_rows, kernel_cols];
             gradients.register::<Flex>(id, tensor(values, shape));
         }
         if let Some(id) = bias_parent {

@@ -2,9 +2,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData, module, ops::ConvOptions};
 use emoxide_kernels::{
-    Level, LevelError,
-    conv::{self, Geometry},
-    conv2d,
+    Level, LevelError, TrainingPrecision,
+    conv::{self, Computing, Geometry},
+    conv2d, with_precision,
 };
 
 use crate::support::{difference, values};
@@ -46,14 +46,34 @@ const CASES: &[Case] = &[
     (4, 16, 16, [1, 1], [3, 3], [2, 2], [1, 1]),
 ];
 
-fn options(&(.., stride, padding): &Case) -> ConvOptions<2> {
-    ConvOptions::new(stride, padding, [1, 1], 1)
+/// Channels, batch, input, kernel, stride, padding.
+type DepthwiseCase = (usize, usize, [usize; 2], [usize; 2], [usize; 2], [usize; 2]);
+
+const DEPTHWISE: &[DepthwiseCase] = &[
+    (1, 2, [1, 1], [1, 1], [1, 1], [0, 0]),
+    (3, 2, [9, 13], [3, 3], [1, 1], [1, 1]),
+    (17, 3, [13, 16], [3, 3], [2, 2], [1, 1]),
+    (4, 1, [1, 1], [3, 3], [2, 2], [1, 1]),
+    (5, 2, [35, 33], [5, 5], [1, 1], [2, 2]),
+    (2, 2, [8, 37], [7, 2], [3, 2], [0, 1]),
+    (2, 3, [6, 5], [3, 3], [1, 1], [3, 4]),
+    (16, 2, [14, 14], [3, 3], [2, 1], [1, 0]),
+    (2, 2, [10, 9], [1, 1], [2, 3], [0, 0]),
+];
+
+fn options(geometry: &Geometry) -> ConvOptions<2> {
+    let groups = if geometry.depthwise { geometry.input_channels } else { 1 };
+    ConvOptions::new(geometry.stride, geometry.padding.map(|(before, _)| before), [1, 1], groups)
 }
 
 fn geometry(case: &Case) -> Geometry {
     let &(batch, input_channels, output_channels, input, kernel, stride, padding) = case;
     let padding = padding.map(|padding| (padding, padding));
-    Geometry { batch, input_channels, output_channels, input, kernel, stride, padding }
+    Geometry { batch, input_channels, output_channels, depthwise: false, input, kernel, stride, padding }
+}
+
+fn depthwise(&(channels, batch, input, kernel, stride, padding): &DepthwiseCase) -> Geometry {
+    Geometry { depthwise: channels > 1, ..geometry(&(batch, channels, channels, input, kernel, stride, padding)) }
 }
 
 struct Operands {
@@ -77,14 +97,18 @@ impl Operands {
 /// Output and the gradients of input, weight and bias.
 type Results = [Vec<f32>; 4];
 
-fn with_kernels(level: Level, geometry: &Geometry, operands: &Operands) -> Results {
+fn with_kernels(computing: Computing, geometry: &Geometry, operands: &Operands) -> Results {
     let Operands { input, weight, bias, gradient } = operands;
     [
-        conv::forward(level, geometry, input, weight, Some(bias)),
-        conv::input_gradient(level, geometry, weight, gradient),
-        conv::weight_gradient(level, geometry, input, gradient),
+        conv::forward(computing, geometry, input, weight, Some(bias)),
+        conv::input_gradient(computing, geometry, weight, gradient),
+        conv::weight_gradient(computing, geometry, input, gradient),
         conv::bias_gradient(geometry, gradient),
     ]
+}
+
+fn exactly(level: Level) -> Computing {
+    Computing { level, precision: TrainingPrecision::F32 }
 }
 
 /// Which of input, weight and bias require a gradient.
@@ -97,8 +121,13 @@ fn burn_conv2d(input: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, opt
 }
 
 /// The results through Burn; an untracked parent has an empty gradient.
-fn through_burn(function: Function, case: &Case, operands: &Operands, tracked: Tracked, device: &Device) -> Results {
-    let geometry = geometry(case);
+fn through_burn(
+    function: Function,
+    geometry: &Geometry,
+    operands: &Operands,
+    tracked: Tracked,
+    device: &Device,
+) -> Results {
     let [rows, cols] = geometry.input;
     let [kernel_rows, kernel_cols] = geometry.kernel;
     let four = |values: &[f32], shape: [usize; 4], track: bool| {
@@ -106,12 +135,13 @@ fn through_burn(function: Function, case: &Case, operands: &Operands, tracked: T
         if track { tensor.require_grad() } else { tensor }
     };
     let input = four(&operands.input, [geometry.batch, geometry.input_channels, rows, cols], tracked[0]);
-    let weight_shape = [geometry.output_channels, geometry.input_channels, kernel_rows, kernel_cols];
+    let window_channels = if geometry.depthwise { 1 } else { geometry.input_channels };
+    let weight_shape = [geometry.output_channels, window_channels, kernel_rows, kernel_cols];
     let weight = four(&operands.weight, weight_shape, tracked[1]);
     let bias = Tensor::<1>::from_data(TensorData::new(operands.bias.clone(), [operands.bias.len()]), device);
     let bias = if tracked[2] { bias.require_grad() } else { bias };
 
-    let output = function(input.clone(), weight.clone(), Some(bias.clone()), options(case));
+    let output = function(input.clone(), weight.clone(), Some(bias.clone()), options(geometry));
     let gradient = four(&operands.gradient, output.dims(), false);
     let gradients = (output.clone() * gradient).sum().backward();
     let vector =
@@ -141,9 +171,9 @@ fn every_level_agrees_with_burn() {
     for case in CASES {
         let geometry = geometry(case);
         let operands = Operands::new(&geometry);
-        let expected = through_burn(burn_conv2d, case, &operands, [true; 3], &device);
+        let expected = through_burn(burn_conv2d, &geometry, &operands, [true; 3], &device);
         for level in Level::available() {
-            let actual = with_kernels(level, &geometry, &operands);
+            let actual = with_kernels(exactly(level), &geometry, &operands);
             worst = worst.max(assert_close(&actual, &expected, &format!("{} {case:?}", level.name())));
         }
     }
@@ -151,16 +181,92 @@ fn every_level_agrees_with_burn() {
 }
 
 #[test]
+fn depthwise_agrees_with_burn() {
+    let device = Device::flex().autodiff();
+    for case in DEPTHWISE {
+        let geometry = depthwise(case);
+        let operands = Operands::new(&geometry);
+        let expected = through_burn(burn_conv2d, &geometry, &operands, [true; 3], &device);
+        for level in Level::available() {
+            let actual = with_kernels(exactly(level), &geometry, &operands);
+            assert_close(&actual, &expected, &format!("{} {case:?}", level.name()));
+        }
+        let extension = through_burn(conv2d, &geometry, &operands, [true; 3], &device);
+        let kernels = with_kernels(exactly(Level::active().unwrap()), &geometry, &operands);
+        assert_eq!(extension, kernels, "{case:?}");
+    }
+}
+
+/// To the nearest value with 8 bits, ties to even.
+fn bf16(values: &[f32]) -> Vec<f32> {
+    let round = |value: &f32| {
+        let unit = f64::from(value.abs()).max(1e-30).log2().floor() - 7.0;
+        ((f64::from(*value) / unit.exp2()).round_ties_even() * unit.exp2()) as f32
+    };
+    values.iter().map(round).collect()
+}
+
+#[test]
+fn bfloat16_rounds_operands_and_nothing_else() {
+    let mut covered = 0;
+    for case in CASES {
+        let &(batch, inputs, outputs, _, kernel, stride, padding) = case;
+        let geometry = geometry(case);
+        let operands = Operands::new(&geometry);
+        let rounds = batch >= 4
+            && inputs.min(outputs) >= 16
+            && (stride == [1, 1] || stride == [2, 2])
+            && kernel == [2 * padding[0] + 1; 2];
+        let rounded = if rounds {
+            let Operands { input, weight, bias, gradient } = &operands;
+            Operands { input: bf16(input), weight: bf16(weight), bias: bias.clone(), gradient: bf16(gradient) }
+        } else {
+            Operands::new(&geometry)
+        };
+        covered += usize::from(rounds);
+        for level in Level::available() {
+            let [output, input, weight, _] =
+                with_kernels(Computing { level, precision: TrainingPrecision::Bf16 }, &geometry, &operands);
+            let [.., bias] = with_kernels(exactly(level), &geometry, &operands);
+            let expected = with_kernels(exactly(level), &geometry, &rounded);
+            let expected = [expected[0].clone(), expected[1].clone(), expected[2].clone(), bias.clone()];
+            assert_close(&[output, input, weight, bias], &expected, &format!("{} {case:?}", level.name()));
+        }
+    }
+    assert!(covered >= 10, "only {covered} cases are rounded");
+}
+
+#[test]
+fn precision_belongs_to_what_is_made_within() {
+    let device = Device::flex().autodiff();
+    let geometry = geometry(&(4, 16, 16, [9, 7], [3, 3], [1, 1], [1, 1]));
+    let operands = Operands::new(&geometry);
+    let bfloat16: Function =
+        |input, weight, bias, options| with_precision(TrainingPrecision::Bf16, || conv2d(input, weight, bias, options));
+    let exact = through_burn(conv2d, &geometry, &operands, [true; 3], &device);
+    // The gradients are computed after the scope has ended.
+    let rounded = through_burn(bfloat16, &geometry, &operands, [true; 3], &device);
+    for index in 0..3 {
+        let difference = difference(&rounded[index], &exact[index]);
+        assert!((1e-4..1e-2).contains(&difference), "{index}: {difference}");
+    }
+    assert_eq!(rounded[3], exact[3]);
+    let after = through_burn(conv2d, &geometry, &operands, [true; 3], &device);
+    assert_eq!(after, exact);
+}
+
+#[test]
 fn extension_agrees_with_burn_whatever_is_tracked() {
     let plain = Device::flex().autodiff();
     let checkpointing = Device::flex().autodiff().gradient_checkpointing();
     for case in &CASES[..8] {
-        let operands = Operands::new(&geometry(case));
+        let geometry = geometry(case);
+        let operands = Operands::new(&geometry);
         for device in [&plain, &checkpointing] {
             for tracked in 1..8 {
                 let tracked = [tracked & 1 != 0, tracked & 2 != 0, tracked & 4 != 0];
-                let actual = through_burn(conv2d, case, &operands, tracked, device);
-                let expected = through_burn(burn_conv2d, case, &operands, tracked, device);
+                let actual = through_burn(conv2d, &geometry, &operands, tracked, device);
+                let expected = through_burn(burn_conv2d, &geometry, &operands, tracked, device);
                 assert_close(&actual, &expected, &format!("{case:?}, tracked {tracked:?}"));
                 assert_eq!([1, 2, 3].map(|i| !actual[i].is_empty()), tracked);
             }
@@ -245,17 +351,16 @@ fn asymmetric_padding() {
 
 #[test]
 fn same_bits_whatever_the_threads() {
-    for case in CASES {
-        let geometry = geometry(case);
+    for geometry in CASES.iter().map(geometry).chain(DEPTHWISE.iter().map(depthwise)) {
         let operands = Operands::new(&geometry);
         for level in Level::available() {
             let [one, two, five] = [1, 2, 5].map(|threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let results = pool.install(|| with_kernels(level, &geometry, &operands));
+                let results = pool.install(|| with_kernels(exactly(level), &geometry, &operands));
                 results.map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>())
             });
-            assert_eq!(one, two, "{} {case:?}", level.name());
-            assert_eq!(one, five, "{} {case:?}", level.name());
+            assert_eq!(one, two, "{} {geometry:?}", level.name());
+            assert_eq!(one, five, "{} {geometry:?}", level.name());
         }
     }
 }

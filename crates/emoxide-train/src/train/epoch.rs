@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Tensor, TensorData};
+use emoxide::device::with_precision;
 use emoxide::models::Classifier;
 
 use super::loader::{self, Making};
@@ -55,7 +56,7 @@ pub(super) fn train_epoch(
             let size = images.dims()[0];
             let targets = TensorData::new(batch.targets, [size, recipe.data.classes.len()]);
             let targets = Tensor::<2>::from_data(targets, &training);
-            let logits = state.network.forward(images);
+            let logits = with_precision(recipe.run.precision, || state.network.forward(images));
             let loss = objective.forward(logits.clone(), targets.clone());
             let hits = logits.inner().argmax(1).equal(targets.inner().argmax(1)).int().sum();
 

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::Device;
+use emoxide::device::{self, TrainingPrecision};
 use emoxide::labels::LabelError;
 use emoxide::models::parameters;
 use emoxide::weights::checkpoint::{Card, CardError, CheckpointError, Provenance};
@@ -155,6 +156,9 @@ pub enum TrainError {
     /// The checkpoint to start from holds another network.
     #[error("run.start_from: {0} holds another network or other classes than the recipe")]
     StartFrom(PathBuf),
+    /// A precision that the device does not have.
+    #[error("run.precision = \"bf16\" is for the CPU, and {0} trains in f32: remove the setting, or use --device cpu")]
+    Precision(String),
     /// Training went wrong numerically.
     #[error(
         "the loss of epoch {epoch} is {loss}; lower `optimiser.rate`, add warm-up or clip gradients. The run's last good state is kept"
@@ -173,6 +177,9 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     let splits = Splits::read(job)?;
     let training = job.device.clone().autodiff();
     // Everything that can be refused comes before the folder is touched.
+    if recipe.run.precision != TrainingPrecision::F32 && !device::is_cpu(&job.device) {
+        return Err(TrainError::Precision(job.device_name.clone()));
+    }
     card(job, &splits, 0).validate()?;
     recipe.objective.init(&recipe.data.classes, &splits.train.class_counts(), &training)?;
     let mut state = State::fresh(job, splits.hashes(), &training)?;

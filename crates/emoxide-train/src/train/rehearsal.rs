@@ -2,6 +2,7 @@
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
+use emoxide::device::{TrainingPrecision, with_precision};
 use emoxide::models::{Classifier, Network};
 use emoxide::weights::checkpoint::Card;
 
@@ -13,17 +14,18 @@ pub struct Rehearsal {
     network: Network,
     objective: Objective,
     optimiser: Optimiser,
+    precision: TrainingPrecision,
     images: Tensor<4>,
     targets: Tensor<2>,
 }
 
 impl Rehearsal {
-    /// A fresh network as the card describes it, and preprocessed images `[batch, channels, rows, cols]`, whose classes
+    /// A fresh network as the card describes it, what its convolutions multiply, and preprocessed images `[batch, channels, rows, cols]`, whose classes
     /// take turns.
     ///
     /// # Panics
     /// If the values are no whole number of images.
-    pub fn new(card: &Card, images: Vec<f32>, device: &Device) -> Self {
+    pub fn new(card: &Card, precision: TrainingPrecision, images: Vec<f32>, device: &Device) -> Self {
         let device = device.clone().autodiff();
         let classes = card.classes.len();
         let images = card.preprocess.tensor(images, &device);
@@ -36,6 +38,7 @@ impl Rehearsal {
             network: card.network.init(classes, &device),
             objective: objective.expect("without weights, nothing can be missing"),
             optimiser: OptimiserConfig::Sgd(sgd).init(),
+            precision,
             images,
             targets: Tensor::from_data(targets, &device),
         }
@@ -43,7 +46,8 @@ impl Rehearsal {
 
     /// Forward pass, loss, gradients, new weights; the loss before them.
     pub fn step(&mut self) -> f32 {
-        let loss = self.objective.forward(self.network.forward(self.images.clone()), self.targets.clone());
+        let logits = with_precision(self.precision, || self.network.forward(self.images.clone()));
+        let loss = self.objective.forward(logits, self.targets.clone());
         let gradients = GradientsParams::from_grads(loss.clone().backward(), &self.network);
         self.network = self.optimiser.step(1e-4, self.network.clone(), gradients);
         loss.inner().into_scalar::<f32>()
