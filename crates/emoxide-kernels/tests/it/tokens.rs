@@ -37,6 +37,11 @@ fn shares(row: &[f64]) -> Vec<f64> {
     powers.iter().map(|x| x / sum).collect()
 }
 
+/// How far normalised values may be off: a mean in 32 bits has lost some last bits, which a small deviation makes large.
+fn bound(offset: f32, deviation: f64) -> f32 {
+    2e-5 + 8.0 * f32::EPSILON * (offset.abs() + 1.0) / deviation as f32
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
@@ -51,17 +56,21 @@ proptest! {
             *value += offset;
         }
         let (scale, shift) = (values(channels, 2), values(channels, 3));
+        let mut smallest = f64::INFINITY;
         let expected: Vec<f64> = pixels(channels, area, &input)
             .chunks(channels)
             .flat_map(|pixel| {
                 let mean = pixel.iter().sum::<f64>() / channels as f64;
                 let variance = pixel.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / channels as f64;
-                let normal = |x: &f64| (x - mean) / (variance + 1e-5).sqrt();
+                let deviation = (variance + 1e-5).sqrt();
+                smallest = smallest.min(deviation);
+                let normal = |x: &f64| (x - mean) / deviation;
                 let both = scale.iter().zip(&shift);
                 pixel.iter().map(normal).zip(both).map(|(x, (a, b))| x * f64::from(*a) + f64::from(*b)).collect::<Vec<_>>()
             })
             .collect();
         let expected = planes(channels, area, &expected);
+        let bound = bound(offset, smallest);
         for level in Level::available() {
             let from = Layout::blocked(level, channels, [rows, cols], 1);
             let mut source = blocked(&from, batch, Some(&vec![f32::NAN; channels]), &input);
@@ -75,7 +84,7 @@ proptest! {
             let mut target = Buffer::images(&to, batch, None);
             LayerNorm::new(level, &scale, &shift, 1e-5).run((&from, &source), (&to, &mut target));
             let difference = difference(&from_blocked(&to, &target), &expected);
-            prop_assert!(difference < 2e-4, "{}: {difference:e}", level.name());
+            prop_assert!(difference < bound, "{}: {difference:e}, more than {bound:e}", level.name());
         }
     }
 
@@ -91,16 +100,20 @@ proptest! {
         }
         let (scale, shift) = (values(channels, 2), values(channels, 3));
         let mut expected = Vec::new();
+        let mut smallest = f64::INFINITY;
         for (index, group) in input.chunks(width * area).enumerate() {
             let count = group.len() as f64;
             let mean = group.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
             let variance = group.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / count;
+            let deviation = (variance + 1e-3).sqrt();
+            smallest = smallest.min(deviation);
             for (at, x) in group.iter().enumerate() {
                 let channel = (index * width + at / area) % channels;
-                let normal = ((f64::from(*x) - mean) / (variance + 1e-3).sqrt()) as f32;
+                let normal = ((f64::from(*x) - mean) / deviation) as f32;
                 expected.push((normal * scale[channel] + shift[channel]).max(0.0));
             }
         }
+        let bound = bound(offset, smallest);
         for level in Level::available() {
             let from = Layout::blocked(level, channels, [rows, cols], 1);
             let source = blocked(&from, batch, Some(&vec![f32::NAN; channels]), &input);
@@ -109,7 +122,7 @@ proptest! {
             let norm = GroupNorm::new(level, groups, &scale, &shift, 1e-3, Activation::Relu);
             norm.run((&from, &source), (&to, &mut target));
             let difference = difference(&from_blocked(&to, &target), &expected);
-            prop_assert!(difference < 1e-4, "{}: {difference:e}", level.name());
+            prop_assert!(difference < bound, "{}: {difference:e}, more than {bound:e}", level.name());
         }
     }
 
