@@ -14,7 +14,7 @@ use crate::simd::Words;
 pub(crate) const ROWS: usize = 16;
 
 /// 32-bit numbers in a row.
-const COLS: usize = 16;
+pub(crate) const COLS: usize = 16;
 
 /// Bytes in a row.
 const ROW_BYTES: usize = 64;
@@ -44,9 +44,16 @@ fn system_permits() -> bool {
     false
 }
 
-/// Tiles of this thread that are in use until this is dropped.
+/// Tiles of this thread that are in use until this is dropped: sums 0 to 3, and the operands 4 to 7 of their products.
 pub(crate) struct Tiles {
-    pixels: usize,
+    of: Of,
+}
+
+/// What the operands are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Pixels,
+    Pairs,
 }
 
 /// What `ldtilecfg` reads.
@@ -60,22 +67,35 @@ struct Configuration {
 }
 
 impl Tiles {
-    /// Two rows of tiles of `pixels` by output channels.
+    /// For [`Tiles::sums`] of so many pixels by output channels: pixels in 4 and 5, weights in 6 and 7.
     ///
     /// # Panics
     /// When pixels are none or more than [`ROWS`], or tiles are not [permitted](is_permitted).
-    pub(crate) fn new(pixels: usize) -> Self {
-        assert!(is_permitted() && (1..=ROWS).contains(&pixels));
-        let mut rows = [0; 16];
-        // Sums 0 to 3, pixels 4 and 5, weights 6 and 7.
-        rows[..6].fill(pixels as u8);
-        rows[6..8].fill(ROWS as u8);
-        let mut row_bytes = [0; 16];
+    pub(crate) fn of_pixels(pixels: usize) -> Self {
+        Self::configured(Of::Pixels, [pixels, pixels, ROWS], ROW_BYTES)
+    }
+
+    /// For [`Tiles::add`] of so many pairs of pixels: gradients in 4 and 5, inputs in 6 and 7.
+    ///
+    /// # Panics
+    /// As [`Tiles::of_pixels`].
+    pub(crate) fn of_pairs(pairs: usize) -> Self {
+        Self::configured(Of::Pairs, [ROWS, ROWS, pairs], pairs * size_of::<f32>())
+    }
+
+    /// Rows of sums, left and right operands, and bytes in a row of a left operand.
+    fn configured(of: Of, heights: [usize; 3], left_bytes: usize) -> Self {
+        assert!(is_permitted() && heights.iter().all(|height| (1..=ROWS).contains(height)));
+        let (mut rows, mut row_bytes) = ([0; 16], [0; 16]);
+        for (tiles, height) in [0..4, 4..6, 6..8].into_iter().zip(heights) {
+            rows[tiles].fill(height as u8);
+        }
         row_bytes[..8].fill(ROW_BYTES as u16);
+        row_bytes[4..6].fill(left_bytes as u16);
         let configuration = Configuration { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows };
         // SAFETY: the instruction is there, and the sizes are within those of palette 1.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(nostack, readonly)) };
-        Self { pixels }
+        Self { of }
     }
 }
 
@@ -190,10 +210,13 @@ macro_rules! one_block {
 impl Tiles {
     /// The sums; those of pixels and blocks that there are not stay as they were.
     ///
+    /// # Panics
+    /// When there are no taps, or these are not tiles [`of_pixels`](Tiles::of_pixels).
+    ///
     /// # Safety
-    /// All pixels can be read at all taps, 16 words at a time, and weights and start are as long as said.
+    /// All pixels can be read at all taps, 16 words at a time; weights and start are as long as said.
     pub(crate) unsafe fn sums(&mut self, words: Words, products: &Products<'_>, sums: &mut Sums) {
-        assert!(!products.taps.is_empty() && self.pixels > 0);
+        assert!(self.of == Of::Pixels && !products.taps.is_empty());
         let to = sums.0.as_mut_ptr();
         // SAFETY: tiles have as many rows as there are pixels, `sums` is four tiles long, and the rest is by the caller.
         // Nothing else uses the tiles of this thread.
@@ -206,4 +229,92 @@ impl Tiles {
             }
         }
     }
+
+    /// Adds products of gradients and inputs to their sums.
+    ///
+    /// # Panics
+    /// When there are no starts, or these are not tiles [`of_pairs`](Tiles::of_pairs).
+    ///
+    /// # Safety
+    /// All pairs can be read in both operands from every start on, and sums are 16 rows that nothing else uses meanwhile.
+    pub(crate) unsafe fn add(&mut self, outer: &Outer<'_>) {
+        assert!(self.of == Of::Pairs && !outer.starts.is_empty());
+        // SAFETY: by the caller.
+        unsafe {
+            asm!(
+                "mov {at}, [{sums}]",
+                "tileloadd tmm0, [{at} + {start}*1]",
+                "mov {at}, [{sums} + 8]",
+                "tileloadd tmm1, [{at} + {start}*1]",
+                "mov {at}, [{sums} + 16]",
+                "tileloadd tmm2, [{at} + {start}*1]",
+                "mov {at}, [{sums} + 24]",
+                "tileloadd tmm3, [{at} + {start}*1]",
+                "2:",
+                "mov {start}, [{starts}]",
+                "lea {at}, [{gradient0} + {start}*4]",
+                "tileloadd tmm4, [{at} + {gradient_step}*1]",
+                "lea {at}, [{gradient1} + {start}*4]",
+                "tileloadd tmm5, [{at} + {gradient_step}*1]",
+                "mov {start}, [{starts} + 8]",
+                "lea {at}, [{input0} + {start}*4]",
+                "tileloadd tmm6, [{at} + {input_step}*1]",
+                "lea {at}, [{input1} + {start}*4]",
+                "tileloadd tmm7, [{at} + {input_step}*1]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "add {starts}, 16",
+                "cmp {starts}, {end}",
+                "jb 2b",
+                "mov {start}, [{sums} + 32]",
+                "mov {at}, [{sums}]",
+                "tilestored [{at} + {start}*1], tmm0",
+                "mov {at}, [{sums} + 8]",
+                "tilestored [{at} + {start}*1], tmm1",
+                "mov {at}, [{sums} + 16]",
+                "tilestored [{at} + {start}*1], tmm2",
+                "mov {at}, [{sums} + 24]",
+                "tilestored [{at} + {start}*1], tmm3",
+                sums = in(reg) &raw const outer.sums,
+                start = inout(reg) outer.sums.step => _,
+                at = out(reg) _,
+                starts = inout(reg) outer.starts.as_ptr() => _,
+                end = in(reg) outer.starts.as_ptr_range().end,
+                gradient0 = in(reg) outer.gradient[0],
+                gradient1 = in(reg) outer.gradient[1],
+                gradient_step = in(reg) outer.gradient_step * size_of::<f32>(),
+                input0 = in(reg) outer.input[0],
+                input1 = in(reg) outer.input[1],
+                input_step = in(reg) outer.input_step * size_of::<f32>(),
+                options(nostack),
+            );
+        }
+    }
+}
+
+/// Products of two blocks of outputs by two blocks of inputs, summed over pairs of pixels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outer<'a> {
+    /// Words of two blocks, 16 rows of pairs each.
+    pub(crate) gradient: [*const f32; 2],
+    /// Words between two outputs.
+    pub(crate) gradient_step: usize,
+    /// Words of two blocks, 16 inputs of a pair in a row.
+    pub(crate) input: [*const f32; 2],
+    /// Words between two pairs.
+    pub(crate) input_step: usize,
+    /// Where pairs begin, in words of gradient and input.
+    pub(crate) starts: &'a [[usize; 2]],
+    pub(crate) sums: Places,
+}
+
+/// Where sums are: of the first block of outputs with both of inputs, then of the second.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Places {
+    pub(crate) tiles: [*mut f32; 4],
+    /// Bytes between two outputs.
+    pub(crate) step: usize,
 }

@@ -36,7 +36,7 @@ impl<const K: usize> Kernel for Matrices<'_, K> {
         let per_row = part.cols.div_ceil(ROWS);
         let pixels = part.cols.div_ceil(per_row);
         let count = part.rows.len() * per_row;
-        let mut tiles = Tiles::new(pixels);
+        let mut tiles = Tiles::of_pixels(pixels);
         let mut sums = Sums([[[[0.0; 16]; 16]; 2]; 2]);
         for first in (0..count).step_by(2) {
             // An odd last one is computed twice.

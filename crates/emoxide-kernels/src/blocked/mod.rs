@@ -19,6 +19,8 @@ mod math;
 #[cfg(target_arch = "x86_64")]
 mod matrix;
 mod outer;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
 mod planar;
 mod pool;
 mod rearrange;

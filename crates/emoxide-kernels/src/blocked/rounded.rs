@@ -392,7 +392,7 @@ fn join<'a, const BITS: usize>(
 
 /// The upper half of the rounded value.
 #[inline(always)]
-fn bf16(value: f32) -> u32 {
+pub(super) fn bf16(value: f32) -> u32 {
     // What is not a number stays so without its lower half.
     round_bf16(value).to_bits() >> 16 | if value.is_nan() { 0x40 } else { 0 }
 }

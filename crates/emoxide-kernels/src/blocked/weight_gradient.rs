@@ -2,12 +2,15 @@
 //!
 //! For 3x3 windows with stride 1 the sums are taken in Winograd's transformed places: the output is `Aᵀ (U ⊙ V) A` of the
 //! transformed weight `U = G g Gᵀ` and input `V = Bᵀ d B`, so the gradient of `g` is `Gᵀ (Σ V ⊙ A y Aᵀ) G`, summed over the
-//! tiles of the output's gradient `y`: again a quarter of the multiplications.
+//! tiles of the output's gradient `y`: again a quarter of the multiplications. Matrix tiles multiply bfloat16 so fast that
+//! the transformation would only cost.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+#[cfg(target_arch = "x86_64")]
+use super::pairs;
 use super::{
     convolution::{Convolution, Shape, Source, groups},
     layout::{Buffer, Layout},
@@ -46,11 +49,18 @@ pub(crate) fn weight_gradient(
     let results = shape.output(size).expect("a window fits");
     let lens = [inputs * size[0] * size[1], outputs * results[0] * results[1]];
     let images = input.len() / lens[0];
-    let winograd = Convolution::suits_winograd(&shape, Source::Blocked);
-    let round = precision == TrainingPrecision::Bf16;
+    let bf16 = precision == TrainingPrecision::Bf16;
+    let method = if bf16 && level == Level::Amx {
+        Method::Pairs
+    } else if Convolution::suits_winograd(&shape, Source::Blocked) {
+        Method::Winograd
+    } else {
+        Method::Pixels
+    };
+    let round = bf16 && method != Method::Pairs;
     let from = Layout::blocked(level, inputs, size, padding);
     let to = Layout::blocked(level, outputs, results, 0);
-    let places = if winograd { PLACES } else { kernel[0] * kernel[1] };
+    let places = if method == Method::Winograd { PLACES } else { kernel[0] * kernel[1] };
     let sums = places * from.blocks() * from.lanes * to.blocks() * to.lanes;
     let parts = (ALL_SUMS / sums).clamp(2, PARTS);
     let per_part = images.div_ceil(parts);
@@ -58,8 +68,8 @@ pub(crate) fn weight_gradient(
         .par_chunks(per_part * lens[0])
         .zip(gradient.par_chunks(per_part * lens[1]))
         .map(|(input, gradient)| {
-            let mut part = Part { level, round, shape, from, to, sums: Buffer::zeroed(sums) };
-            if winograd {
+            let mut part = Part { level, round, method, shape, from, to, sums: Buffer::zeroed(sums) };
+            if method == Method::Winograd {
                 part.add(input, gradient);
             } else {
                 part.add_directly(input, gradient);
@@ -74,17 +84,32 @@ pub(crate) fn weight_gradient(
             sums.iter_mut().zip(part).for_each(|(sum, &value)| *sum += value);
         }
     });
-    weights(level, &shape, winograd, first)
+    #[cfg(target_arch = "x86_64")]
+    if method == Method::Pairs {
+        first.par_chunks_mut(to.blocks() * to.lanes * to.lanes).for_each(|sums| pairs::turn(level, to.blocks(), sums));
+    }
+    weights(level, &shape, method == Method::Winograd, first)
 }
 
 /// Floats that one task adds up over the parts.
 const SLICE: usize = 16 * 1024;
+
+/// How the sums are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Winograd,
+    /// Pixel by pixel.
+    Pixels,
+    /// By matrix tiles of bfloat16.
+    Pairs,
+}
 
 /// The sums over some images.
 struct Part {
     level: Level,
     /// Whether input and gradient are rounded to bfloat16.
     round: bool,
+    method: Method,
     shape: Shape,
     /// Of the packed input.
     from: Layout,
@@ -183,6 +208,12 @@ impl Part {
     }
 
     fn add_pixels(&mut self, [from, to]: [&Layout; 2], images: usize, [input, gradient]: [&[f32]; 2]) {
+        #[cfg(target_arch = "x86_64")]
+        if self.method == Method::Pairs {
+            let pixels = pairs::Pixels { shape: self.shape, images, from, input, to, gradient };
+            pixels.add(self.level, &mut self.sums);
+            return;
+        }
         let Shape { kernel, stride, padding, .. } = self.shape;
         let lanes = from.lanes;
         let block_sums = lanes * to.blocks() * lanes;
