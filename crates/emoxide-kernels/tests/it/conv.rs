@@ -7,6 +7,8 @@ use emoxide_kernels::{
     conv2d, with_precision,
 };
 
+use proptest::prelude::*;
+
 use crate::support::{difference, values};
 
 /// Batch, channels in and out, input, kernel, stride, padding.
@@ -347,6 +349,46 @@ fn asymmetric_padding() {
     for (actual, expected) in run(conv2d).iter().zip(&run(burn_conv2d)) {
         assert!(difference(actual, expected) < 1e-4);
     }
+}
+
+fn geometries() -> impl Strategy<Value = Geometry> {
+    let channels = prop_oneof![1usize..6, 14usize..19, 30usize..36];
+    let pairs = |range: std::ops::Range<usize>| [range.clone(), range];
+    (1usize..7, channels.clone(), channels, pairs(1..20), pairs(1..6), pairs(1..4), pairs(0..4), any::<[bool; 2]>())
+        .prop_map(|(batch, input_channels, outputs, input, kernel, stride, padding, [depthwise, usual])| {
+            // Half of them are of the kind that networks have.
+            let (kernel, stride, padding) = if usual {
+                ([kernel[0] | 1; 2], [stride[0].min(2); 2], [kernel[0] / 2; 2])
+            } else {
+                (kernel, stride, padding)
+            };
+            let output_channels = if depthwise { input_channels } else { outputs };
+            let padding = padding.map(|padding| (padding, padding));
+            Geometry { batch, input_channels, output_channels, depthwise, input, kernel, stride, padding }
+        })
+        .prop_filter("a window fits", Geometry::is_valid)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_level_agrees_with_the_portable_one(geometry in geometries(), bf16: bool) {
+        let operands = Operands::new(&geometry);
+        let precision = if bf16 { TrainingPrecision::Bf16 } else { TrainingPrecision::F32 };
+        let expected = with_kernels(Computing { level: Level::Portable, precision }, &geometry, &operands);
+        for level in Level::available() {
+            let actual = with_kernels(Computing { level, precision }, &geometry, &operands);
+            assert_close(&actual, &expected, level.name());
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "invalid convolution")]
+fn a_batch_of_nothing_is_refused() {
+    let geometry = geometry(&(0, 3, 4, [5, 5], [3, 3], [1, 1], [1, 1]));
+    conv::forward(exactly(Level::Portable), &geometry, &[], &values(108, 1), None);
 }
 
 #[test]
