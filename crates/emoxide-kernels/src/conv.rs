@@ -100,7 +100,7 @@ fn turned(geometry: &Geometry, weight: &[f32]) -> Vec<f32> {
 }
 
 /// A vector that `fill` writes all of: zeroing it beforehand would cost about as much as a small convolution.
-fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+pub(crate) fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
     let mut values = Vec::with_capacity(len);
     fill(&mut values.spare_capacity_mut()[..len]);
     // SAFETY: `fill` initialises every float.

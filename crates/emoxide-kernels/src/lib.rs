@@ -3,9 +3,9 @@
 //! [`conv2d`] is a drop-in for `burn::tensor::module::conv2d`: on the Flex backend, with or without autodiff, it runs
 //! kernels written for training on a CPU; everywhere else it is Burn's function. [`batch_norm_train`] does the same for
 //! batch normalisation with what networks put behind it. The instruction set is found at run time ([`Level`]); one level
-//! gives the same bits whatever the number of threads.
+//! gives the same bits whatever the number of threads. [`involution2d`] is an operator that Burn lacks.
 //!
-//! [`conv`] and [`batch_norm`] have the same computations on slices. This is the only crate of the workspace with `unsafe` code: the
+//! [`conv`], [`batch_norm`] and [`involution`](mod@involution) have the same computations on slices. This is the only crate of the workspace with `unsafe` code: the
 //! intrinsics in `simd` and the inner loops in `micro`, behind checked constructors.
 
 pub mod batch_norm;
@@ -14,6 +14,7 @@ pub mod conv;
 mod correlate;
 mod extension;
 mod geometry;
+pub mod involution;
 mod level;
 mod memory;
 mod micro;
@@ -34,7 +35,7 @@ pub use memory::keep_freed_memory;
 use crate::{
     batch_norm::Planes,
     conv::Geometry,
-    extension::{Convolution, Maybe, Normalisation, Setting},
+    extension::{Convolution, Involution, Maybe, Normalisation, Setting},
 };
 
 /// Two-dimensional convolution (cross-correlation, as in every framework).
@@ -108,6 +109,33 @@ pub fn batch_norm_train<const D: usize>(
     let statistics = Tensor::<2>::from_dispatch(statistics);
     let row = |index: usize| statistics.clone().narrow(0, index, 1).reshape([channels]);
     BatchNormTrainOutput { output: Tensor::from_dispatch(output), mean: row(0), variance: row(1) }
+}
+
+/// Involution: a kernel for every pixel, which the channels of a group share (Li et al., CVPR 2021, arXiv 2103.06255).
+///
+/// `output[b, c, y, x] = Σ kernels[b, g, u K + v, y, x] · input[b, c, s y + u - p, s x + v - p]` over the rows `u` and columns
+/// `v` of a kernel, where `s` is the stride, `p = (K - 1) / 2`, `g` is `c / (channels / groups)`, and the input is zero outside
+/// of its maps.
+///
+/// # Shapes
+/// - `input`: `[batch, channels, rows, cols]`
+/// - `kernels`: `[batch, groups, K · K, output rows, output cols]` with an odd `K`
+/// - result: `[batch, channels, output rows, output cols]`; `⌈rows / stride⌉` rows, and columns likewise
+///
+/// On the Flex backend, 32-bit floats run the kernels of [`involution`]. Everything else is as many products of shifted
+/// inputs as a kernel has numbers, in Burn's operators.
+///
+/// # Panics
+/// When the shapes do not fit (with the [`involution::ShapeError`]'s message), or the environment variable
+/// [`LEVEL_VARIABLE`] names no usable level ([`Level::active`] gives the error).
+pub fn involution2d(input: Tensor<4>, kernels: Tensor<5>, stride: usize) -> Tensor<4> {
+    let geometry = involution::Geometry::new(input.dims(), kernels.dims(), stride);
+    let geometry = geometry.unwrap_or_else(|error| panic!("{error}"));
+    if !covered(&input) || !covered(&kernels) {
+        return involution::by_shifts(&geometry, input, kernels);
+    }
+    let level = Level::active().unwrap_or_else(|error| panic!("{error}"));
+    Tensor::from_dispatch(Dispatch::involve(input.into_dispatch(), kernels.into_dispatch(), geometry, level))
 }
 
 /// The sizes, if the kernels cover them.

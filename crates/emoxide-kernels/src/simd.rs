@@ -37,6 +37,8 @@ pub(crate) trait Simd: Copy {
     /// `to[j · to_row + i] = from[i · from_row + j]` for a square of as many rows as there are lanes; the pointers are
     /// valid for all of its rows.
     unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
+    /// Lane `i` is the sum of all lanes of `vector(i)`.
+    unsafe fn sums(vector: impl FnMut(usize) -> Self::Vector) -> Self::Vector;
 }
 
 /// A computation with one generic body for all instruction sets.
@@ -173,11 +175,19 @@ impl Simd for Portable {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn sums(mut vector: impl FnMut(usize) -> Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| {
+            let [a, b, c, d] = vector(lane);
+            (a + b) + (c + d)
+        })
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_level {
-    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $transpose:ident, $($binary:ident = $intrinsic:ident),+) => {
+    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $transpose:ident, $sums:ident, $($binary:ident = $intrinsic:ident),+) => {
         #[doc = concat!("Vectors of ", stringify!($lanes), " floats.")]
         #[derive(Clone, Copy)]
         pub(crate) struct $name;
@@ -218,6 +228,12 @@ macro_rules! x86_level {
                 unsafe { $transpose(from, from_row, to, to_row) }
             }
 
+            #[inline(always)]
+            unsafe fn sums(vector: impl FnMut(usize) -> Self::Vector) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { $sums(std::array::from_fn(vector)) }
+            }
+
             $(#[inline(always)]
             unsafe fn $binary(a: Self::Vector, b: Self::Vector) -> Self::Vector {
                 // SAFETY: see above.
@@ -238,6 +254,7 @@ x86_level!(
     _mm256_storeu_ps,
     _mm256_fmadd_ps,
     transpose_8,
+    sums_8,
     add = _mm256_add_ps,
     sub = _mm256_sub_ps,
     max = _mm256_max_ps,
@@ -254,6 +271,7 @@ x86_level!(
     _mm512_storeu_ps,
     _mm512_fmadd_ps,
     transpose_16,
+    sums_16,
     add = _mm512_add_ps,
     sub = _mm512_sub_ps,
     max = _mm512_max_ps,
@@ -329,5 +347,59 @@ unsafe fn transpose_16(from: *const f32, from_row: usize, to: *mut f32, to_row: 
             _mm512_storeu_ps(to.add((8 + j) * to_row), _mm512_shuffle_f32x4::<0xDD>(even, later_even));
             _mm512_storeu_ps(to.add((12 + j) * to_row), _mm512_shuffle_f32x4::<0xDD>(odd, later_odd));
         }
+    }
+}
+
+/// [`Simd::sums`] for 8 lanes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn sums_8(rows: [std::arch::x86_64::__m256; 8]) -> std::arch::x86_64::__m256 {
+    use std::arch::x86_64::*;
+
+    // SAFETY: by the caller.
+    unsafe {
+        // A half of `fours[i]` holds the sums of that half of rows `4 i` to `4 i + 3`.
+        let fours: [__m256; 2] = std::array::from_fn(|i| {
+            let pairs: [__m256d; 2] = std::array::from_fn(|j| {
+                let [even, odd] = [rows[4 * i + 2 * j], rows[4 * i + 2 * j + 1]];
+                _mm256_castps_pd(_mm256_add_ps(_mm256_unpacklo_ps(even, odd), _mm256_unpackhi_ps(even, odd)))
+            });
+            let low = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[0], pairs[1]));
+            _mm256_add_ps(low, _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[0], pairs[1])))
+        });
+        let low = _mm256_permute2f128_ps::<0x20>(fours[0], fours[1]);
+        _mm256_add_ps(low, _mm256_permute2f128_ps::<0x31>(fours[0], fours[1]))
+    }
+}
+
+/// [`Simd::sums`] for 16 lanes.
+///
+/// # Safety
+/// The processor has AVX-512F.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn sums_16(rows: [std::arch::x86_64::__m512; 16]) -> std::arch::x86_64::__m512 {
+    use std::arch::x86_64::*;
+
+    // SAFETY: by the caller.
+    unsafe {
+        // A quarter of `fours[i]` holds the sums of that quarter of rows `4 i` to `4 i + 3`.
+        let fours: [__m512; 4] = std::array::from_fn(|i| {
+            let pairs: [__m512d; 2] = std::array::from_fn(|j| {
+                let [even, odd] = [rows[4 * i + 2 * j], rows[4 * i + 2 * j + 1]];
+                _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(even, odd), _mm512_unpackhi_ps(even, odd)))
+            });
+            let low = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[0], pairs[1]));
+            _mm512_add_ps(low, _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[0], pairs[1])))
+        });
+        let halves: [__m512; 2] = std::array::from_fn(|i| {
+            let [left, right] = [fours[2 * i], fours[2 * i + 1]];
+            _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(left, right), _mm512_shuffle_f32x4::<0xEE>(left, right))
+        });
+        let even = _mm512_shuffle_f32x4::<0x88>(halves[0], halves[1]);
+        _mm512_add_ps(even, _mm512_shuffle_f32x4::<0xDD>(halves[0], halves[1]))
     }
 }

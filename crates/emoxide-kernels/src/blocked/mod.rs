@@ -22,4 +22,5 @@ pub use convolution::{Activation, Algorithm, Convolution, Shape, Source};
 pub use layout::{Buffer, Layout};
 pub(crate) use planar::{convolve, pays};
 pub use pool::{max_pool, mean};
+pub(crate) use transpose::pack;
 pub(crate) use weight_gradient::weight_gradient;

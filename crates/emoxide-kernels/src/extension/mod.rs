@@ -2,6 +2,7 @@
 
 mod batch_norm;
 mod convolution;
+mod involution;
 
 use std::ops::Deref;
 
@@ -16,6 +17,7 @@ use burn::{
 
 pub(crate) use batch_norm::{Normalisation, Setting};
 pub(crate) use convolution::Convolution;
+pub(crate) use involution::Involution;
 
 /// An optional tensor: the extension macro does not route `Option`.
 #[derive(ExtensionType)]

@@ -3,4 +3,5 @@
 mod batch_norm;
 mod blocked;
 mod conv;
+mod involution;
 mod support;
