@@ -9,7 +9,7 @@ use burn::tensor::{DType, Device, Distribution, Tensor};
 use emoxide_kernels::{
     Level,
     involution::{self, Geometry},
-    involution2d,
+    involution2d, keep_freed_memory,
 };
 
 /// Channels, input side, kernel, stride; groups are of 16 channels.
@@ -29,6 +29,7 @@ const BATCH: usize = 16;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let repetitions = std::env::args().nth(1).map_or(Ok(5), |argument| argument.parse())?;
     let level = Level::active()?;
+    keep_freed_memory();
     println!(
         "level {}, {} threads, batch {BATCH}, GFLOP/s and GB/s of what must be read and written (best of {repetitions})",
         level.name(),

@@ -37,8 +37,8 @@ pub(crate) trait Simd: Copy {
     /// `to[j · to_row + i] = from[i · from_row + j]` for a square of as many rows as there are lanes; the pointers are
     /// valid for all of its rows.
     unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
-    /// Lane `i` is the sum of all lanes of `vector(i)`.
-    unsafe fn sums(vector: impl FnMut(usize) -> Self::Vector) -> Self::Vector;
+    /// Lane `i` is the sum of row `i` of a square as for [`Simd::transpose`].
+    unsafe fn sums(from: *const f32, from_row: usize) -> Self::Vector;
 }
 
 /// A computation with one generic body for all instruction sets.
@@ -177,9 +177,10 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn sums(mut vector: impl FnMut(usize) -> Self::Vector) -> Self::Vector {
+    unsafe fn sums(from: *const f32, from_row: usize) -> Self::Vector {
         std::array::from_fn(|lane| {
-            let [a, b, c, d] = vector(lane);
+            // SAFETY: valid for all rows by the trait's contract.
+            let [a, b, c, d] = unsafe { Self::load(from.add(lane * from_row)) };
             (a + b) + (c + d)
         })
     }
@@ -229,9 +230,9 @@ macro_rules! x86_level {
             }
 
             #[inline(always)]
-            unsafe fn sums(vector: impl FnMut(usize) -> Self::Vector) -> Self::Vector {
+            unsafe fn sums(from: *const f32, from_row: usize) -> Self::Vector {
                 // SAFETY: see above.
-                unsafe { $sums(std::array::from_fn(vector)) }
+                unsafe { $sums(from, from_row) }
             }
 
             $(#[inline(always)]
@@ -353,23 +354,27 @@ unsafe fn transpose_16(from: *const f32, from_row: usize, to: *mut f32, to_row: 
 /// [`Simd::sums`] for 8 lanes.
 ///
 /// # Safety
-/// The processor has AVX2.
+/// The processor has AVX2, and the pointer is valid for 8 rows of 8 floats.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn sums_8(rows: [std::arch::x86_64::__m256; 8]) -> std::arch::x86_64::__m256 {
+unsafe fn sums_8(from: *const f32, from_row: usize) -> std::arch::x86_64::__m256 {
     use std::arch::x86_64::*;
 
     // SAFETY: by the caller.
     unsafe {
         // A half of `fours[i]` holds the sums of that half of rows `4 i` to `4 i + 3`.
-        let fours: [__m256; 2] = std::array::from_fn(|i| {
-            let pairs: [__m256d; 2] = std::array::from_fn(|j| {
-                let [even, odd] = [rows[4 * i + 2 * j], rows[4 * i + 2 * j + 1]];
-                _mm256_castps_pd(_mm256_add_ps(_mm256_unpacklo_ps(even, odd), _mm256_unpackhi_ps(even, odd)))
-            });
+        let mut fours = [_mm256_setzero_ps(); 2];
+        for i in 0..2 {
+            let mut pairs = [_mm256_setzero_pd(); 2];
+            for j in 0..2 {
+                let even = _mm256_loadu_ps(from.add((4 * i + 2 * j) * from_row));
+                let odd = _mm256_loadu_ps(from.add((4 * i + 2 * j + 1) * from_row));
+                let sum = _mm256_add_ps(_mm256_unpacklo_ps(even, odd), _mm256_unpackhi_ps(even, odd));
+                pairs[j] = _mm256_castps_pd(sum);
+            }
             let low = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[0], pairs[1]));
-            _mm256_add_ps(low, _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[0], pairs[1])))
-        });
+            fours[i] = _mm256_add_ps(low, _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[0], pairs[1])));
+        }
         let low = _mm256_permute2f128_ps::<0x20>(fours[0], fours[1]);
         _mm256_add_ps(low, _mm256_permute2f128_ps::<0x31>(fours[0], fours[1]))
     }
@@ -378,27 +383,33 @@ unsafe fn sums_8(rows: [std::arch::x86_64::__m256; 8]) -> std::arch::x86_64::__m
 /// [`Simd::sums`] for 16 lanes.
 ///
 /// # Safety
-/// The processor has AVX-512F.
+/// The processor has AVX-512F, and the pointer is valid for 16 rows of 16 floats.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn sums_16(rows: [std::arch::x86_64::__m512; 16]) -> std::arch::x86_64::__m512 {
+unsafe fn sums_16(from: *const f32, from_row: usize) -> std::arch::x86_64::__m512 {
     use std::arch::x86_64::*;
 
     // SAFETY: by the caller.
     unsafe {
         // A quarter of `fours[i]` holds the sums of that quarter of rows `4 i` to `4 i + 3`.
-        let fours: [__m512; 4] = std::array::from_fn(|i| {
-            let pairs: [__m512d; 2] = std::array::from_fn(|j| {
-                let [even, odd] = [rows[4 * i + 2 * j], rows[4 * i + 2 * j + 1]];
-                _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(even, odd), _mm512_unpackhi_ps(even, odd)))
-            });
+        let mut fours = [_mm512_setzero_ps(); 4];
+        for i in 0..4 {
+            let mut pairs = [_mm512_setzero_pd(); 2];
+            for j in 0..2 {
+                let even = _mm512_loadu_ps(from.add((4 * i + 2 * j) * from_row));
+                let odd = _mm512_loadu_ps(from.add((4 * i + 2 * j + 1) * from_row));
+                let sum = _mm512_add_ps(_mm512_unpacklo_ps(even, odd), _mm512_unpackhi_ps(even, odd));
+                pairs[j] = _mm512_castps_pd(sum);
+            }
             let low = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[0], pairs[1]));
-            _mm512_add_ps(low, _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[0], pairs[1])))
-        });
-        let halves: [__m512; 2] = std::array::from_fn(|i| {
+            fours[i] = _mm512_add_ps(low, _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[0], pairs[1])));
+        }
+        let mut halves = [_mm512_setzero_ps(); 2];
+        for i in 0..2 {
             let [left, right] = [fours[2 * i], fours[2 * i + 1]];
-            _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(left, right), _mm512_shuffle_f32x4::<0xEE>(left, right))
-        });
+            let low = _mm512_shuffle_f32x4::<0x44>(left, right);
+            halves[i] = _mm512_add_ps(low, _mm512_shuffle_f32x4::<0xEE>(left, right));
+        }
         let even = _mm512_shuffle_f32x4::<0x88>(halves[0], halves[1]);
         _mm512_add_ps(even, _mm512_shuffle_f32x4::<0xDD>(halves[0], halves[1]))
     }

@@ -16,7 +16,7 @@ use crate::{
 const LINE: usize = 16;
 
 /// Floats of the largest square.
-const SQUARE: usize = 16 * 16;
+pub(super) const SQUARE: usize = 16 * 16;
 
 /// Some rows of the maps of one image and group: `[blocks][rows][cols][lanes]` with a halo. Begins at a cache line.
 pub(super) struct Maps {
@@ -73,8 +73,9 @@ impl DerefMut for Maps {
     }
 }
 
+/// As many vectors as a vector has lanes.
 #[repr(align(64))]
-struct Square([f32; SQUARE]);
+pub(super) struct Square(pub(super) [f32; SQUARE]);
 
 /// A block of maps to its planes, a square of as many pixels as lanes at a time.
 struct Unpack<'a, 'b> {

@@ -4,7 +4,10 @@
 
 use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
 
-use super::{geometry::Geometry, maps::Maps};
+use super::{
+    geometry::Geometry,
+    maps::{Maps, SQUARE, Square},
+};
 use crate::{
     level::Level,
     simd::{Kernel, Simd, dispatch, shape},
@@ -312,39 +315,39 @@ impl Kernel for KernelGradient<'_, '_> {
 
 impl KernelGradient<'_, '_> {
     /// # Safety
-    /// As [`Kernel::run`].
+    /// As [`Kernel::run`]; the maps have this number of blocks.
     #[inline(always)]
     unsafe fn blocks<S: Simd>(mut self, blocks: usize) {
+        let (windows, pixels) = (self.windows.as_ptr(), self.pixels.as_ptr());
+        let (windows_layout, pixels_layout) = (self.windows.layout, self.pixels.layout);
         let count = self.starts.len();
-        let last = count - 1;
+        let mut products = Square([0.0; SQUARE]);
         for tap_row in 0..self.kernel {
             for first in (0..count).step_by(S::LANES) {
                 // The last vector may overlap the one before.
                 let first = first.min(count.saturating_sub(S::LANES));
                 for tap_col in 0..self.kernel {
-                    let tap = tap_row * self.windows.layout.row() + tap_col * S::LANES;
-                    // SAFETY: the pixels are below `count`, with windows as `kernel_gradient` checked.
-                    let sums = unsafe {
-                        S::sums(|lane| {
-                            let pixel = (first + lane).min(last);
-                            let window = self.windows.as_ptr().add(*self.starts.get_unchecked(pixel) + tap);
-                            let gradient = self.pixels.as_ptr().add(pixel * S::LANES);
-                            let mut products = S::splat(0.0);
-                            for block in 0..blocks {
-                                let input = S::load(window.add(block * self.windows.layout.block()));
-                                let gradient = S::load(gradient.add(block * self.pixels.layout.block()));
-                                products = S::mul_add(input, gradient, products);
-                            }
-                            products
-                        })
-                    };
+                    let tap = tap_row * windows_layout.row() + tap_col * S::LANES;
                     let mut values = [0.0f32; LANES];
-                    // SAFETY: `LANES` is at least `S::LANES`, by the check of `kernel_gradient`.
-                    unsafe { S::store(values.as_mut_ptr(), sums) };
+                    // SAFETY: the pixels are below `count`, with windows as `kernel_gradient` checked; the square has as many
+                    // floats as the longest vector needs.
+                    unsafe {
+                        for lane in 0..S::LANES {
+                            let pixel = (first + lane).min(count - 1);
+                            let window = windows.add(*self.starts.get_unchecked(pixel) + tap);
+                            let gradient = pixels.add(pixel * S::LANES);
+                            let mut sum = S::splat(0.0);
+                            for block in 0..blocks {
+                                let input = S::load(window.add(block * windows_layout.block()));
+                                sum = S::mul_add(input, S::load(gradient.add(block * pixels_layout.block())), sum);
+                            }
+                            S::store(products.0.as_mut_ptr().add(lane * S::LANES), sum);
+                        }
+                        S::store(values.as_mut_ptr(), S::sums(products.0.as_ptr(), S::LANES));
+                    }
                     let plane = &mut self.planes[tap_row * self.kernel + tap_col];
-                    let places = first..count.min(first + S::LANES);
-                    let len = places.len();
-                    plane[places].write_copy_of_slice(&values[..len]);
+                    let len = S::LANES.min(count);
+                    plane[first..first + len].write_copy_of_slice(&values[..len]);
                 }
             }
         }
