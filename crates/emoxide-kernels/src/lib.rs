@@ -3,10 +3,12 @@
 //! [`conv2d`] is a drop-in for `burn::tensor::module::conv2d`: on the Flex backend, with or without autodiff, it runs
 //! kernels written for training on a CPU; everywhere else it is Burn's function. [`batch_norm_train`] does the same for
 //! batch normalisation with what networks put behind it. The instruction set is found at run time ([`Level`]); one level
-//! gives the same bits whatever the number of threads. [`involution2d`] is an operator that Burn lacks.
+//! gives the same bits whatever the number of threads. [`involution2d`] is an operator that Burn lacks, with kernels for
+//! Flex and, in builds with one of the GPU features, for Burn's GPU backends.
 //!
-//! [`conv`], [`batch_norm`] and [`involution`](mod@involution) have the same computations on slices. This is the only crate of the workspace with `unsafe` code: the
-//! intrinsics in `simd` and the inner loops in `micro`, behind checked constructors.
+//! [`conv`], [`batch_norm`] and [`involution`](mod@involution) have the same computations on slices. This is the only
+//! crate of the workspace with `unsafe` code: the intrinsics in `simd` and the inner loops in `micro`, behind checked
+//! constructors.
 
 pub mod batch_norm;
 pub mod blocked;
@@ -122,20 +124,21 @@ pub fn batch_norm_train<const D: usize>(
 /// - `kernels`: `[batch, groups, K · K, output rows, output cols]` with an odd `K`
 /// - result: `[batch, channels, output rows, output cols]`; `⌈rows / stride⌉` rows, and columns likewise
 ///
-/// On the Flex backend, 32-bit floats run the kernels of [`involution`]. Everything else is as many products of shifted
-/// inputs as a kernel has numbers, in Burn's operators.
+/// On the Flex backend, 32-bit floats run the kernels of [`involution`](mod@involution); on the GPU backends, where the
+/// features `vulkan`, `wgpu`, `metal` and `cuda` enable them, one kernel for the output and one for each gradient.
+/// Everything else is as many products of shifted inputs as a kernel has numbers, in Burn's operators.
 ///
 /// # Panics
-/// When the shapes do not fit (with the [`involution::ShapeError`]'s message), or the environment variable
+/// When the shapes do not fit (with the [`involution::ShapeError`]'s message), or, on Flex, the environment variable
 /// [`LEVEL_VARIABLE`] names no usable level ([`Level::active`] gives the error).
 pub fn involution2d(input: Tensor<4>, kernels: Tensor<5>, stride: usize) -> Tensor<4> {
     let geometry = involution::Geometry::new(input.dims(), kernels.dims(), stride);
     let geometry = geometry.unwrap_or_else(|error| panic!("{error}"));
-    if !covered(&input) || !covered(&kernels) {
+    let has_kernels = (covered(&input) && covered(&kernels)) || (on_gpu(&input) && on_gpu(&kernels));
+    if !has_kernels {
         return involution::by_shifts(&geometry, input, kernels);
     }
-    let level = Level::active().unwrap_or_else(|error| panic!("{error}"));
-    Tensor::from_dispatch(Dispatch::involve(input.into_dispatch(), kernels.into_dispatch(), geometry, level))
+    Tensor::from_dispatch(Dispatch::involve(input.into_dispatch(), kernels.into_dispatch(), geometry))
 }
 
 /// The sizes, if the kernels cover them.
@@ -160,7 +163,23 @@ fn geometry(
 
 /// Whether the tensor holds 32-bit floats on Flex, tracked or not.
 fn covered<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && matches!(kind(tensor), DispatchTensorKind::Flex(_))
+}
+
+/// Whether the tensor holds 32-bit floats on a GPU, tracked or not.
+#[cfg(feature = "_gpu")]
+fn on_gpu<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && matches!(kind(tensor), DispatchTensorKind::Cube(_))
+}
+
+/// No GPU is compiled in.
+#[cfg(not(feature = "_gpu"))]
+fn on_gpu<const D: usize>(_tensor: &Tensor<D>) -> bool {
+    false
+}
+
+/// The tensor of a backend, without its place in the graph.
+fn kind<const D: usize>(tensor: &Tensor<D>) -> DispatchTensorKind {
     let DispatchTensor { kind, .. } = tensor.clone().into_dispatch();
-    let kind = if let DispatchTensorKind::Autodiff(inner) = kind { *inner } else { kind };
-    tensor.dtype() == DType::F32 && matches!(kind, DispatchTensorKind::Flex(_))
+    if let DispatchTensorKind::Autodiff(inner) = kind { *inner } else { kind }
 }

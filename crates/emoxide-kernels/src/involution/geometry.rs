@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use burn::tensor::Shape;
+
 use crate::{blocked::Layout, level::Level};
 
 /// Sizes of an involution.
@@ -106,6 +108,24 @@ impl Geometry {
     /// Rows and columns of the output.
     pub fn output(&self) -> [usize; 2] {
         self.input.map(|size| (size - 1) / self.stride + 1)
+    }
+
+    /// Shape of the input.
+    pub(crate) fn input_shape(&self) -> Shape {
+        let [rows, cols] = self.input;
+        Shape::new([self.batch, self.channels, rows, cols])
+    }
+
+    /// Shape of the kernels.
+    pub(crate) fn kernels_shape(&self) -> Shape {
+        let [rows, cols] = self.output();
+        Shape::new([self.batch, self.groups, self.taps(), rows, cols])
+    }
+
+    /// Shape of the output.
+    pub(crate) fn output_shape(&self) -> Shape {
+        let [rows, cols] = self.output();
+        Shape::new([self.batch, self.channels, rows, cols])
     }
 
     /// Floats of the input.

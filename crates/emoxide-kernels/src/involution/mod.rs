@@ -12,6 +12,8 @@
 //! order of its own that depends on the geometry alone.
 
 mod geometry;
+#[cfg(feature = "_gpu")]
+pub(crate) mod gpu;
 mod maps;
 mod micro;
 mod shifts;
