@@ -136,7 +136,7 @@ pub fn involution2d(input: Tensor<4>, kernels: Tensor<5>, stride: usize) -> Tens
     let geometry = geometry.unwrap_or_else(|error| panic!("{error}"));
     let has_kernels = (covered(&input) && covered(&kernels)) || (on_gpu(&input) && on_gpu(&kernels));
     if !has_kernels {
-        return involution::by_shifts(&geometry, input, kernels);
+        return involution::by_shifts(&geometry, input, &kernels);
     }
     Tensor::from_dispatch(Dispatch::involve(input.into_dispatch(), kernels.into_dispatch(), geometry))
 }

@@ -358,7 +358,10 @@ unsafe fn transpose_16(from: *const f32, from_row: usize, to: *mut f32, to_row: 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn sums_8(from: *const f32, from_row: usize) -> std::arch::x86_64::__m256 {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        _mm256_add_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_setzero_pd,
+        _mm256_setzero_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+    };
 
     // SAFETY: by the caller.
     unsafe {
@@ -387,7 +390,10 @@ unsafe fn sums_8(from: *const f32, from_row: usize) -> std::arch::x86_64::__m256
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn sums_16(from: *const f32, from_row: usize) -> std::arch::x86_64::__m512 {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps, _mm512_setzero_pd, _mm512_setzero_ps,
+        _mm512_shuffle_f32x4, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    };
 
     // SAFETY: by the caller.
     unsafe {

@@ -196,7 +196,7 @@ impl<D: Direction> Kernel for Rows<'_, D> {
                             (3, 2) => row.tiles::<S, D, M, 3, 2>(),
                             (5, 2) => row.tiles::<S, D, M, 5, 2>(),
                             (7, 2) => row.tiles::<S, D, M, 7, 2>(),
-                            _ => (0..kernel).for_each(|tap| row.from_tap::<S>(tap).tiles::<S, D, 1, 1, 0>()),
+                            _ => (0..kernel).for_each(|tap| row.skip_to_tap::<S>(tap).tiles::<S, D, 1, 1, 0>()),
                         }
                     }
                 }
@@ -224,7 +224,7 @@ impl Row {
     /// # Safety
     /// The kernels have this tap.
     #[inline(always)]
-    unsafe fn from_tap<S: Simd>(self, tap: usize) -> Self {
+    unsafe fn skip_to_tap<S: Simd>(self, tap: usize) -> Self {
         // SAFETY: by the caller.
         unsafe {
             Self { windows: self.windows.add(tap * S::LANES), kernels: self.kernels.add(tap * self.area), ..self }

@@ -9,7 +9,7 @@ use super::Geometry;
 /// - `input`: `[batch, channels, rows, cols]`
 /// - `kernels`: `[batch, groups, kernel · kernel, output rows, output cols]`
 /// - result: `[batch, channels, output rows, output cols]`
-pub(crate) fn by_shifts(geometry: &Geometry, input: Tensor<4>, kernels: Tensor<5>) -> Tensor<4> {
+pub(crate) fn by_shifts(geometry: &Geometry, input: Tensor<4>, kernels: &Tensor<5>) -> Tensor<4> {
     let Geometry { batch, channels, groups, kernel, stride, .. } = *geometry;
     let [rows, cols] = geometry.output();
     let padding = geometry.padding();

@@ -84,7 +84,7 @@ fn assert_close(actual: &Results, expected: &Results, tolerance: f32, context: &
     }
 }
 
-/// RedNet's, and what lies at the edges of tiles, vectors and bands.
+/// Shapes of a network, and what lies at the edges of tiles, vectors and bands.
 const CASES: &[Geometry] = &[
     Geometry { batch: 1, channels: 1, groups: 1, input: [1, 1], kernel: 1, stride: 1 },
     Geometry { batch: 2, channels: 3, groups: 3, input: [1, 1], kernel: 7, stride: 2 },
