@@ -1,4 +1,4 @@
-//! Involution and its gradients on the GPUs of CubeCL's runtimes.
+//! Involution and its gradients on the GPUs of `CubeCL`'s runtimes.
 //!
 //! Nothing is unfolded here either, and every number of a result is one unit's sum in an order that the geometry fixes:
 //! no unit adds to what another one writes. Neighbouring units are neighbours in a row of pixels.
@@ -15,8 +15,8 @@ use super::Geometry;
 
 /// Forward pass: `[batch, channels, output rows, output cols]` from 32-bit floats whose shapes are the geometry's.
 pub(crate) fn forward(geometry: &Geometry, input: CubeTensor, kernels: CubeTensor) -> CubeTensor {
-    let operands = Operands::new(input, kernels, geometry.output_shape(), geometry.output_len() / tile(geometry));
-    let Operands { client, count, dim, address, operands: [input, kernels], result } = operands;
+    let launch = Launch::new(input, kernels, geometry.output_shape(), geometry.output_len() / tile(geometry));
+    let Launch { client, count, dim, address, inputs: [input, kernels], result } = launch;
     let target = result.clone().into_tensor_arg();
     let Geometry { kernel, stride, .. } = *geometry;
     sum_windows::launch(&client, count, dim, address, input, kernels, target, kernel, stride, tile(geometry));
@@ -25,8 +25,8 @@ pub(crate) fn forward(geometry: &Geometry, input: CubeTensor, kernels: CubeTenso
 
 /// Gradient of the input, in its shape, as [`forward`] from the gradient of the output.
 pub(crate) fn input_gradient(geometry: &Geometry, kernels: CubeTensor, gradient: CubeTensor) -> CubeTensor {
-    let operands = Operands::new(kernels, gradient, geometry.input_shape(), geometry.input_len() / tile(geometry));
-    let Operands { client, count, dim, address, operands: [kernels, gradient], result } = operands;
+    let launch = Launch::new(kernels, gradient, geometry.input_shape(), geometry.input_len() / tile(geometry));
+    let Launch { client, count, dim, address, inputs: [kernels, gradient], result } = launch;
     let target = result.clone().into_tensor_arg();
     let Geometry { kernel, stride, .. } = *geometry;
     sum_viewers::launch(&client, count, dim, address, kernels, gradient, target, kernel, stride, tile(geometry));
@@ -35,8 +35,8 @@ pub(crate) fn input_gradient(geometry: &Geometry, kernels: CubeTensor, gradient:
 
 /// Gradient of the kernels, in their shape, as [`forward`] from the gradient of the output.
 pub(crate) fn kernel_gradient(geometry: &Geometry, input: CubeTensor, gradient: CubeTensor) -> CubeTensor {
-    let operands = Operands::new(input, gradient, geometry.kernels_shape(), geometry.kernels_len() / geometry.kernel);
-    let Operands { client, count, dim, address, operands: [input, gradient], result } = operands;
+    let launch = Launch::new(input, gradient, geometry.kernels_shape(), geometry.kernels_len() / geometry.kernel);
+    let Launch { client, count, dim, address, inputs: [input, gradient], result } = launch;
     let target = result.clone().into_tensor_arg();
     let Geometry { kernel, stride, .. } = *geometry;
     sum_channels::launch(&client, count, dim, address, input, gradient, target, kernel, stride);
@@ -49,26 +49,26 @@ fn tile(geometry: &Geometry) -> usize {
 }
 
 /// What every launch needs.
-struct Operands {
+struct Launch {
     client: Client,
     count: CubeCount,
     dim: CubeDim,
     address: AddressType,
-    operands: [TensorArg; 2],
+    inputs: [TensorArg; 2],
     result: CubeTensor,
 }
 
-impl Operands {
+impl Launch {
     /// Two tensors, a third one for the result, and so many units.
     fn new(first: CubeTensor, second: CubeTensor, result: Shape, units: usize) -> Self {
-        let operands = [first, second].map(into_contiguous);
-        let client = operands[0].client.clone();
-        let result = empty_device_contiguous_dtype(client.clone(), operands[0].device.clone(), result, DType::F32);
-        let addresses = operands.each_ref().map(CubeTensor::required_address_type);
+        let inputs = [first, second].map(into_contiguous);
+        let client = inputs[0].client.clone();
+        let result = empty_device_contiguous_dtype(client.clone(), inputs[0].device.clone(), result, DType::F32);
+        let addresses = inputs.each_ref().map(CubeTensor::required_address_type);
         let address = addresses.into_iter().fold(result.required_address_type(), Ord::max);
         let dim = CubeDim::new(&client, units);
         let count = calculate_cube_count_elemwise(&client, units, dim);
-        Self { client, count, dim, address, operands: operands.map(CubeTensor::into_tensor_arg), result }
+        Self { client, count, dim, address, inputs: inputs.map(CubeTensor::into_tensor_arg), result }
     }
 }
 
