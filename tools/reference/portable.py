@@ -92,12 +92,12 @@ def record(out: dict, case: str, model, images: torch.Tensor, seams) -> None:
             out[f"{case}/stat/{name}"] = samples(value)
 
 
-def save(out: dict, topic: str) -> None:
+def save(out: dict, topic: str, crate: str = "emoxide") -> None:
     import pathlib
 
     from safetensors.torch import save_file
 
-    path = pathlib.Path(__file__).parents[2] / "crates/emoxide/tests/fixtures" / f"{topic}.safetensors"
+    path = pathlib.Path(__file__).parents[2] / f"crates/{crate}/tests/fixtures" / f"{topic}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: value.detach().float().contiguous() for name, value in out.items()}, path)
     print(path.name, path.stat().st_size, "bytes")

@@ -3,11 +3,12 @@
 //! [`conv2d`] is a drop-in for `burn::tensor::module::conv2d`: on the Flex backend, with or without autodiff, it runs
 //! kernels written for training on a CPU; everywhere else it is Burn's function. [`batch_norm_train`] does the same for
 //! batch normalisation with what networks put behind it. The instruction set is found at run time ([`Level`]); one level
-//! gives the same bits whatever the number of threads. [`prelu()`] is the parametric rectifier.
+//! gives the same bits whatever the number of threads. [`prelu()`] is the parametric rectifier. [`involution2d`] is an operator
+//! that Burn lacks, with kernels for Flex and, in builds with one of the GPU features, for Burn's GPU backends.
 //!
-//! [`conv`], [`batch_norm`] and [`mod@prelu`] have the same computations on slices; [`blocked`] has those of compiled
-//! networks. This is the only crate of the workspace with `unsafe` code: the intrinsics in `simd` and the inner loops, behind
-//! checked constructors.
+//! [`conv`], [`batch_norm`], [`mod@prelu`] and [`involution`](mod@involution) have the same computations on slices; [`blocked`]
+//! has those of compiled networks. This is the only crate of the workspace with `unsafe` code: the intrinsics in `simd` and
+//! the inner loops, behind checked constructors.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -18,6 +19,7 @@ mod correlate;
 mod depthwise;
 mod extension;
 mod geometry;
+pub mod involution;
 mod level;
 mod memory;
 mod micro;
@@ -41,7 +43,7 @@ pub use precision::{TrainingPrecision, with_precision};
 
 use crate::{
     conv::{Computing, Geometry},
-    extension::{Convolution, Maybe, Normalisation, ParametricRectifier, Setting},
+    extension::{Convolution, Involution, Maybe, Normalisation, ParametricRectifier, Setting},
     planes::Planes,
 };
 
@@ -139,6 +141,34 @@ pub fn prelu<const D: usize>(input: Tensor<D>, slopes: Tensor<1>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::rectify(input.into_dispatch(), slopes.into_dispatch(), planes, level))
 }
 
+/// Involution: a kernel for every pixel, which the channels of a group share (Li et al., CVPR 2021, arXiv 2103.06255).
+///
+/// `output[b, c, y, x] = Σ kernels[b, g, u K + v, y, x] · input[b, c, s y + u - p, s x + v - p]` over the rows `u` and columns
+/// `v` of a kernel, where `s` is the stride, `p = (K - 1) / 2`, `g` is `c / (channels / groups)`, and the input is zero outside
+/// of its maps.
+///
+/// # Shapes
+/// - `input`: `[batch, channels, rows, cols]`
+/// - `kernels`: `[batch, groups, K · K, output rows, output cols]` with an odd `K`
+/// - result: `[batch, channels, output rows, output cols]`; `⌈rows / stride⌉` rows, and columns likewise
+///
+/// On the Flex backend, 32-bit floats run the kernels of [`involution`](mod@involution); on the GPU backends, where the
+/// features `vulkan`, `wgpu`, `metal` and `cuda` enable them, one kernel for the output and one for each gradient.
+/// Everything else is as many products of shifted inputs as a kernel has numbers, in Burn's operators.
+///
+/// # Panics
+/// When the shapes do not fit (with the [`involution::ShapeError`]'s message), or, on Flex, the environment variable
+/// [`LEVEL_VARIABLE`] names no usable level ([`Level::active`] gives the error).
+pub fn involution2d(input: Tensor<4>, kernels: Tensor<5>, stride: usize) -> Tensor<4> {
+    let geometry = involution::Geometry::new(input.dims(), kernels.dims(), stride);
+    let geometry = geometry.unwrap_or_else(|error| panic!("{error}"));
+    let has_kernels = (covered(&input) && covered(&kernels)) || (on_gpu(&input) && on_gpu(&kernels));
+    if !has_kernels {
+        return involution::by_shifts(&geometry, input, &kernels);
+    }
+    Tensor::from_dispatch(Dispatch::involve(input.into_dispatch(), kernels.into_dispatch(), geometry))
+}
+
 /// The sizes, if the kernels cover them.
 fn geometry(
     [batch, input_channels, rows, cols]: [usize; 4],
@@ -164,7 +194,23 @@ fn geometry(
 
 /// Whether the tensor holds 32-bit floats on Flex, tracked or not.
 fn covered<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && matches!(kind(tensor), DispatchTensorKind::Flex(_))
+}
+
+/// Whether the tensor holds 32-bit floats on a GPU, tracked or not.
+#[cfg(feature = "_gpu")]
+fn on_gpu<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && matches!(kind(tensor), DispatchTensorKind::Cube(_))
+}
+
+/// No GPU is compiled in.
+#[cfg(not(feature = "_gpu"))]
+fn on_gpu<const D: usize>(_tensor: &Tensor<D>) -> bool {
+    false
+}
+
+/// The tensor of a backend, without its place in the graph.
+fn kind<const D: usize>(tensor: &Tensor<D>) -> DispatchTensorKind {
     let DispatchTensor { kind, .. } = tensor.clone().into_dispatch();
-    let kind = if let DispatchTensorKind::Autodiff(inner) = kind { *inner } else { kind };
-    tensor.dtype() == DType::F32 && matches!(kind, DispatchTensorKind::Flex(_))
+    if let DispatchTensorKind::Autodiff(inner) = kind { *inner } else { kind }
 }

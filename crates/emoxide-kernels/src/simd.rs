@@ -49,6 +49,8 @@ pub(crate) trait Simd: Copy {
     /// `to[j · to_row + i] = from[i · from_row + j]` for a square of as many rows as there are lanes; the pointers are
     /// valid for all of its rows.
     unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
+    /// Lane `i` is the sum of row `i` of a square as for [`Simd::transpose`].
+    unsafe fn sums(from: *const f32, from_row: usize) -> Self::Vector;
 }
 
 /// A computation with one generic body for all instruction sets.
@@ -270,11 +272,20 @@ impl Simd for Portable {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn sums(from: *const f32, from_row: usize) -> Self::Vector {
+        std::array::from_fn(|lane| {
+            // SAFETY: valid for all rows by the trait's contract.
+            let [a, b, c, d] = unsafe { Self::load(from.add(lane * from_row)) };
+            (a + b) + (c + d)
+        })
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_level {
-    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $product:path, $to_float:path, $transpose:ident, $exponent:ident, $largest:ident, $($binary:ident = $intrinsic:ident),+) => {
+    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $product:path, $to_float:path, $transpose:ident, $exponent:ident, $largest:ident, $sums:ident, $($binary:ident = $intrinsic:ident),+) => {
         #[doc = concat!("Vectors of ", stringify!($lanes), " lanes.")]
         #[derive(Clone, Copy)]
         pub(crate) struct $name;
@@ -339,6 +350,12 @@ macro_rules! x86_level {
                 unsafe { $largest(a, b) }
             }
 
+            #[inline(always)]
+            unsafe fn sums(from: *const f32, from_row: usize) -> Self::Vector {
+                // SAFETY: see above.
+                unsafe { $sums(from, from_row) }
+            }
+
             $(#[inline(always)]
             unsafe fn $binary(a: Self::Vector, b: Self::Vector) -> Self::Vector {
                 // SAFETY: see above.
@@ -363,6 +380,7 @@ x86_level!(
     transpose_8,
     exponent_8,
     largest_8,
+    sums_8,
     add = _mm256_add_ps,
     sub = _mm256_sub_ps,
     mul = _mm256_mul_ps,
@@ -387,6 +405,7 @@ macro_rules! avx512_level {
             transpose_16,
             exponent_16,
             largest_16,
+            sums_16,
             add = _mm512_add_ps,
             sub = _mm512_sub_ps,
             mul = _mm512_mul_ps,
@@ -588,5 +607,75 @@ unsafe fn transpose_16(from: *const f32, from_row: usize, to: *mut f32, to_row: 
             _mm512_storeu_ps(to.add((8 + j) * to_row), _mm512_shuffle_f32x4::<0xDD>(even, later_even));
             _mm512_storeu_ps(to.add((12 + j) * to_row), _mm512_shuffle_f32x4::<0xDD>(odd, later_odd));
         }
+    }
+}
+
+/// [`Simd::sums`] for 8 lanes.
+///
+/// # Safety
+/// The processor has AVX2, and the pointer is valid for 8 rows of 8 floats.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn sums_8(from: *const f32, from_row: usize) -> std::arch::x86_64::__m256 {
+    use std::arch::x86_64::{
+        _mm256_add_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_setzero_pd,
+        _mm256_setzero_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+    };
+
+    // SAFETY: by the caller.
+    unsafe {
+        // A half of `fours[i]` holds the sums of that half of rows `4 i` to `4 i + 3`.
+        let mut fours = [_mm256_setzero_ps(); 2];
+        for i in 0..2 {
+            let mut pairs = [_mm256_setzero_pd(); 2];
+            for j in 0..2 {
+                let even = _mm256_loadu_ps(from.add((4 * i + 2 * j) * from_row));
+                let odd = _mm256_loadu_ps(from.add((4 * i + 2 * j + 1) * from_row));
+                let sum = _mm256_add_ps(_mm256_unpacklo_ps(even, odd), _mm256_unpackhi_ps(even, odd));
+                pairs[j] = _mm256_castps_pd(sum);
+            }
+            let low = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[0], pairs[1]));
+            fours[i] = _mm256_add_ps(low, _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[0], pairs[1])));
+        }
+        let low = _mm256_permute2f128_ps::<0x20>(fours[0], fours[1]);
+        _mm256_add_ps(low, _mm256_permute2f128_ps::<0x31>(fours[0], fours[1]))
+    }
+}
+
+/// [`Simd::sums`] for 16 lanes.
+///
+/// # Safety
+/// The processor has AVX-512F, and the pointer is valid for 16 rows of 16 floats.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn sums_16(from: *const f32, from_row: usize) -> std::arch::x86_64::__m512 {
+    use std::arch::x86_64::{
+        _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps, _mm512_setzero_pd, _mm512_setzero_ps,
+        _mm512_shuffle_f32x4, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    };
+
+    // SAFETY: by the caller.
+    unsafe {
+        // A quarter of `fours[i]` holds the sums of that quarter of rows `4 i` to `4 i + 3`.
+        let mut fours = [_mm512_setzero_ps(); 4];
+        for i in 0..4 {
+            let mut pairs = [_mm512_setzero_pd(); 2];
+            for j in 0..2 {
+                let even = _mm512_loadu_ps(from.add((4 * i + 2 * j) * from_row));
+                let odd = _mm512_loadu_ps(from.add((4 * i + 2 * j + 1) * from_row));
+                let sum = _mm512_add_ps(_mm512_unpacklo_ps(even, odd), _mm512_unpackhi_ps(even, odd));
+                pairs[j] = _mm512_castps_pd(sum);
+            }
+            let low = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[0], pairs[1]));
+            fours[i] = _mm512_add_ps(low, _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[0], pairs[1])));
+        }
+        let mut halves = [_mm512_setzero_ps(); 2];
+        for i in 0..2 {
+            let [left, right] = [fours[2 * i], fours[2 * i + 1]];
+            let low = _mm512_shuffle_f32x4::<0x44>(left, right);
+            halves[i] = _mm512_add_ps(low, _mm512_shuffle_f32x4::<0xEE>(left, right));
+        }
+        let even = _mm512_shuffle_f32x4::<0x88>(halves[0], halves[1]);
+        _mm512_add_ps(even, _mm512_shuffle_f32x4::<0xDD>(halves[0], halves[1]))
     }
 }

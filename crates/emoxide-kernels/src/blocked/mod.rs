@@ -47,4 +47,5 @@ pub(crate) use planar::{forward, input_gradient, suits};
 pub use pool::{Pool, Reduce};
 pub use rearrange::Rearrange;
 pub use softmax::softmax;
+pub(crate) use transpose::pack;
 pub(crate) use weight_gradient::weight_gradient;

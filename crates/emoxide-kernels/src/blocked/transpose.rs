@@ -12,7 +12,7 @@ use crate::{
 const SQUARE: usize = 16 * 16;
 
 /// Rows of an image `[channels, area]` from `first` on, with those of the halo around them, zero outside of the image.
-pub(super) fn pack(level: Level, source: &[f32], area: usize, first: usize, layout: &Layout, packed: &mut [f32]) {
+pub(crate) fn pack(level: Level, source: &[f32], area: usize, first: usize, layout: &Layout, packed: &mut [f32]) {
     let Layout { lanes, cols, halo, .. } = *layout;
     // Rows of the image that the band and its halo cover.
     let rows = first.saturating_sub(halo)..(area / cols).min(first + layout.rows + halo);

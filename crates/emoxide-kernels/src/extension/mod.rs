@@ -2,6 +2,7 @@
 
 mod batch_norm;
 mod convolution;
+mod involution;
 mod prelu;
 
 use std::ops::Deref;
@@ -17,6 +18,7 @@ use burn::{
 
 pub(crate) use batch_norm::{Normalisation, Setting};
 pub(crate) use convolution::Convolution;
+pub(crate) use involution::Involution;
 pub(crate) use prelu::ParametricRectifier;
 
 /// An optional tensor: the extension macro does not route `Option`.

@@ -3,6 +3,7 @@
 mod batch_norm;
 mod blocked;
 mod conv;
+mod involution;
 mod operators;
 mod prelu;
 mod support;
