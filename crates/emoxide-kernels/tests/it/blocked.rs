@@ -163,6 +163,14 @@ fn compare(level: Level, case: &Case, source: Source, algorithm: Algorithm) -> f
     difference(&from_blocked(&to, &target), &expected)
 }
 
+/// How far results may be off, relative to the largest. The sums of so many products are off by some of their own last bits,
+/// which count for more where a clamp cuts the sums off.
+fn bound(case: &Case) -> f32 {
+    let sum = ((case.shape.weights() / case.shape.outputs) as f32).sqrt() / 3.0;
+    let Activation::Clamp(_, largest) = case.activation else { return 1e-5 };
+    1e-5 * (sum / largest).max(1.0)
+}
+
 fn cases() -> impl Strategy<Value = Case> {
     let channels = prop_oneof![1usize..6, 14usize..19, 30usize..36, Just(48usize), Just(65usize)];
     let sizes = (1usize..20, 1usize..20, 1usize..8, 1usize..8, 1usize..5, 0usize..4);
@@ -190,7 +198,7 @@ proptest! {
         for level in Level::available() {
             for source in [Source::Blocked, Source::Planar] {
                 let difference = compare(level, &case, source, Algorithm::Direct);
-                prop_assert!(difference < 1e-5, "{} {source:?}: {difference:e}", level.name());
+                prop_assert!(difference < bound(&case), "{} {source:?}: {difference:e}", level.name());
             }
         }
     }
@@ -202,7 +210,7 @@ proptest! {
         prop_assume!(case.shape.output(case.size).is_some());
         for level in Level::available() {
             let difference = compare(level, &case, Source::Blocked, Algorithm::Winograd);
-            prop_assert!(difference < 5e-5, "{}: {difference:e}", level.name());
+            prop_assert!(difference < 5.0 * bound(&case), "{}: {difference:e}", level.name());
         }
     }
 }
@@ -215,7 +223,7 @@ proptest! {
         for level in Level::available() {
             for algorithm in [Algorithm::Bf16, Algorithm::Int8] {
                 let difference = compare(level, &case, Source::Blocked, algorithm);
-                prop_assert!(difference < 1e-5, "{} {algorithm:?}: {difference:e}", level.name());
+                prop_assert!(difference < bound(&case), "{} {algorithm:?}: {difference:e}", level.name());
             }
         }
     }
