@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Time steps of training instead: forward pass, gradients, new weights
     #[arg(long, conflicts_with_all = ["engine", "logits"])]
     train: bool,
-    /// Passes or steps that are timed, after a tenth as many that are not
+    /// Passes or steps that are timed, after half a second of others
     #[arg(short, long, default_value_t = 30)]
     runs: usize,
     /// Threads; default: as many as there are processors
@@ -135,9 +135,16 @@ fn steps(arguments: &Arguments, device: &Device) -> Result<Vec<Row>> {
         .collect()
 }
 
-/// Median in seconds of so many calls, each of which says how long it took; a tenth as many, two at least, go before.
+/// How long calls go before those that count: caches, memory and the processor's clock have settled then.
+const WARM: Duration = Duration::from_millis(500);
+
+/// Median in seconds of so many calls, each of which says how long it took; two at least go before, for [`WARM`].
 fn median(runs: usize, mut call: impl FnMut() -> Duration) -> f64 {
-    for _ in 0..runs.div_ceil(10).max(2) {
+    let begun = Instant::now();
+    for done in 0.. {
+        if done >= 2 && begun.elapsed() >= WARM {
+            break;
+        }
         call();
     }
     let mut seconds: Vec<f64> = (0..runs).map(|_| call().as_secs_f64()).collect();
