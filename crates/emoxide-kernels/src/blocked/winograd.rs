@@ -269,13 +269,47 @@ impl TransformInput<'_> {
     }
 }
 
+impl TransformInput<'_> {
+    /// One tile of one block; `inside` is what of it may be read.
+    ///
+    /// # Safety
+    /// As for [`Kernel::run`]; the pixels inside exist, and so do all places of the result.
+    #[inline(always)]
+    unsafe fn tile<S: Simd>(
+        (from, row): (*const f32, usize),
+        [rows, cols]: [usize; 2],
+        (to, place): (*mut f32, usize),
+    ) {
+        // SAFETY: by the caller.
+        unsafe {
+            let mut columns = [[S::splat(0.0); IN]; IN];
+            for c in 0..cols {
+                let mut pixels = [S::splat(0.0); IN];
+                for r in 0..rows {
+                    pixels[r] = S::load(from.add(r * row + c * S::LANES));
+                }
+                columns[c] = input_line::<S>(pixels);
+            }
+            for r in 0..IN {
+                let mut line = [S::splat(0.0); IN];
+                for c in 0..IN {
+                    line[c] = columns[c][r];
+                }
+                let line = input_line::<S>(line);
+                for c in 0..IN {
+                    S::store(to.add((r * IN + c) * place), line[c]);
+                }
+            }
+        }
+    }
+}
+
 impl Kernel for TransformInput<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
         let layout = self.layout;
         let tiles = self.grid.tiles.len();
-        let (row, lanes) = (layout.row(), S::LANES);
-        let place = layout.blocks() * tiles * lanes;
+        let place = layout.blocks() * tiles * S::LANES;
         // Tiles begin in the padding; past the other padding they may read nothing.
         let padding = self.padding as isize;
         let [rows, cols] = [layout.rows, layout.cols].map(|size| size + 2 * self.padding);
@@ -283,34 +317,14 @@ impl Kernel for TransformInput<'_> {
             let inside = [IN.min(rows - tile_row), IN.min(cols - tile_col)];
             for block in 0..layout.blocks() {
                 let corner = layout.offset(block, tile_row as isize - padding, tile_col as isize - padding);
-                let from = image * layout.image() + corner;
                 // SAFETY: `run` checked the lengths; reads stay inside the halo.
                 unsafe {
-                    let from = self.source.as_ptr().add(from);
-                    let mut columns = [[S::splat(0.0); IN]; IN];
-                    for col in 0..inside[1] {
-                        let mut pixels = [S::splat(0.0); IN];
-                        if inside[0] == IN {
-                            for r in 0..IN {
-                                pixels[r] = S::load(from.add(r * row + col * lanes));
-                            }
-                        } else {
-                            for r in 0..inside[0] {
-                                pixels[r] = S::load(from.add(r * row + col * lanes));
-                            }
-                        }
-                        columns[col] = input_line::<S>(pixels);
-                    }
-                    let to = self.transformed.as_mut_ptr().add((block * tiles + index) * lanes);
-                    for r in 0..IN {
-                        let mut line = [S::splat(0.0); IN];
-                        for c in 0..IN {
-                            line[c] = columns[c][r];
-                        }
-                        let line = input_line::<S>(line);
-                        for c in 0..IN {
-                            S::store(to.add((r * IN + c) * place), line[c]);
-                        }
+                    let from = (self.source.as_ptr().add(image * layout.image() + corner), layout.row());
+                    let to = (self.transformed.as_mut_ptr().add((block * tiles + index) * S::LANES), place);
+                    if inside == [IN, IN] {
+                        Self::tile::<S>(from, [IN, IN], to);
+                    } else {
+                        Self::tile::<S>(from, inside, to);
                     }
                 }
             }
