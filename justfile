@@ -2,6 +2,11 @@
 check:
     .ci/run
 
+# The tests of the kernels under AddressSanitizer, which the released compiler has but does not offer by itself.
+sanitize:
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=target/sanitize \
+        cargo test -p emoxide-kernels --target x86_64-unknown-linux-gnu
+
 # The parity fixtures, written anew by the reference implementations.
 fixtures:
     for script in tools/reference/*.py; do python3 "$script"; done

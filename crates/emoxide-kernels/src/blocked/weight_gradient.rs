@@ -69,11 +69,7 @@ pub(crate) fn weight_gradient(
         .zip(gradient.par_chunks(per_part * lens[1]))
         .map(|(input, gradient)| {
             let mut part = Part { level, round, method, shape, from, to, sums: Buffer::zeroed(sums) };
-            if method == Method::Winograd {
-                part.add(input, gradient);
-            } else {
-                part.add_directly(input, gradient);
-            }
+            part.add(input, gradient);
             part.sums
         })
         .collect();
@@ -120,7 +116,15 @@ struct Part {
 }
 
 impl Part {
+    /// Adds these images.
     fn add(&mut self, input: &[f32], gradient: &[f32]) {
+        match self.method {
+            Method::Winograd => self.add_transformed(input, gradient),
+            Method::Pixels | Method::Pairs => self.add_bands(input, gradient),
+        }
+    }
+
+    fn add_transformed(&mut self, input: &[f32], gradient: &[f32]) {
         let Self { from, to, .. } = *self;
         let area = from.rows * from.cols;
         let [tile_rows, tile_cols] = [from.rows.div_ceil(OUT), from.cols.div_ceil(OUT)];
@@ -183,7 +187,7 @@ impl Part {
         }
     }
 
-    fn add_directly(&mut self, input: &[f32], gradient: &[f32]) {
+    fn add_bands(&mut self, input: &[f32], gradient: &[f32]) {
         let Self { shape, from, to, .. } = *self;
         let Shape { kernel, stride, padding, .. } = shape;
         let areas = [from.rows * from.cols, to.rows * to.cols];

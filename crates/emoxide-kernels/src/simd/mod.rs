@@ -1,0 +1,154 @@
+//! The few vector operations that the kernels need, per instruction set.
+//!
+//! A [`Kernel`] is written once, generic over [`Simd`]; [`dispatch`] instantiates it inside a function that has the
+//! instruction set enabled. Everything below that function is `#[inline(always)]`, otherwise the intrinsics would
+//! become calls.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use portable::Portable;
+
+use crate::level::Level;
+
+/// One instruction set.
+///
+/// # Safety contract of all methods
+/// They may only run on a processor with the instruction set, and pointers must be valid for [`Simd::LANES`] floats.
+pub(crate) trait Simd: Copy {
+    /// Floats per vector.
+    const LANES: usize;
+    /// Pixels by two vectors of output channels that fit the registers, beside what the loop needs.
+    const PIXELS: usize;
+    /// A vector register.
+    type Vector: Copy;
+
+    /// All lanes `value`.
+    unsafe fn splat(value: f32) -> Self::Vector;
+    /// Reads a vector; no alignment needed.
+    unsafe fn load(from: *const f32) -> Self::Vector;
+    /// Writes a vector; no alignment needed.
+    unsafe fn store(to: *mut f32, vector: Self::Vector);
+    /// `a * b + c`.
+    unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// `a * b + c` of what the instruction set multiplies: floats, unless it is one for [`Words`].
+    unsafe fn product(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// Sums of [`Simd::product`] as floats.
+    unsafe fn to_float(sums: Self::Vector) -> Self::Vector;
+    /// `a + b`.
+    unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a - b`.
+    unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a * b`.
+    unsafe fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a / b`.
+    unsafe fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger of `a` and `b`; `b` where one is not a number.
+    unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger of `a` and `b`; not a number where one is not.
+    unsafe fn largest(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The smaller of `a` and `b`; `b` where one is not a number.
+    unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// 2 to the power of what the low bits of `shifted` say: the bits, moved to where a float has its exponent.
+    unsafe fn exponent(shifted: Self::Vector) -> Self::Vector;
+    /// `to[j · to_row + i] = from[i · from_row + j]` for a square of as many rows as there are lanes; the pointers are
+    /// valid for all of its rows.
+    unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
+    /// Lane `i` is the sum of row `i` of a square as for [`Simd::transpose`].
+    unsafe fn sums(from: *const f32, from_row: usize) -> Self::Vector;
+}
+
+/// A computation with one generic body for all instruction sets.
+pub(crate) trait Kernel {
+    /// Runs with register tiles chosen for the instruction set.
+    ///
+    /// `M` x `N` (broadcasts x vectors) is the forward tile, `P` x 2 the tile of the weight gradient.
+    ///
+    /// # Safety
+    /// The processor has the instruction set `S`, and the arguments inside `self` were checked by its constructor.
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self);
+}
+
+/// Lanes of a vector and rows of the forward tile: what the layouts of the packed operands depend on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Floats per vector.
+    pub(crate) lanes: usize,
+    /// Output channels that are computed together.
+    pub(crate) block: usize,
+    /// [`Simd::PIXELS`].
+    pub(crate) pixels: usize,
+}
+
+/// Layout parameters of a level; they agree with [`dispatch`].
+pub(crate) fn shape(level: Level) -> Shape {
+    match level {
+        Level::Portable => Shape { lanes: Portable::LANES, block: 4, pixels: Portable::PIXELS },
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => Shape { lanes: x86::Avx2::LANES, block: 4, pixels: x86::Avx2::PIXELS },
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 | Level::Avx512Bf16 | Level::Amx => {
+            Shape { lanes: x86::Avx512::LANES, block: 8, pixels: x86::Avx512::PIXELS }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        _ => unreachable!("levels are checked for availability before they are used"),
+    }
+}
+
+/// Runs the kernel with the level's instructions.
+///
+/// # Safety
+/// The level is available (`Level::is_available`) and the kernel's arguments are valid for [`Kernel::run`].
+pub(crate) unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) {
+    match level {
+        // SAFETY: the caller vouches for the kernel's arguments; these are baseline instructions.
+        Level::Portable => unsafe { kernel.run::<Portable, 4, 2, 4>() },
+        // SAFETY: the caller vouches for level and arguments.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { x86::avx2(kernel) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 | Level::Avx512Bf16 | Level::Amx => unsafe { x86::avx512(kernel) },
+        #[cfg(not(target_arch = "x86_64"))]
+        _ => unreachable!("levels are checked for availability before they are used"),
+    }
+}
+
+/// Several narrow values in the 32 bits of a lane, which an instruction multiplies and adds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// Two bfloat16; sums are floats.
+    Bf16,
+    /// Four bytes: unsigned of the source, signed of the weight; sums are 32-bit integers.
+    Bytes,
+}
+
+impl Words {
+    /// Values in a word.
+    pub(crate) fn values(self) -> usize {
+        match self {
+            Words::Bf16 => 2,
+            Words::Bytes => 4,
+        }
+    }
+}
+
+/// Runs the kernel with instructions for words.
+///
+/// # Safety
+/// The level is [`Level::Avx512Bf16`] or better and available, and the kernel's arguments are valid for [`Kernel::run`].
+pub(crate) unsafe fn dispatch_words<K: Kernel>(words: Words, kernel: K) {
+    #[cfg(target_arch = "x86_64")]
+    match words {
+        // SAFETY: the caller vouches for instructions and arguments.
+        Words::Bf16 => unsafe { x86::avx512_bf16(kernel) },
+        // SAFETY: as above.
+        Words::Bytes => unsafe { x86::avx512_vnni(kernel) },
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (words, kernel);
+        unreachable!("levels are checked for availability before they are used")
+    }
+}
