@@ -130,7 +130,10 @@ impl Kernel for Sums<'_> {
     unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
         // SAFETY: as for this function: rows lie within the block, the other slices are a vector long.
         unsafe {
-            let centres = self.centres.map_or(S::splat(0.0), |centres| S::load(centres.as_ptr()));
+            let centres = match self.centres {
+                Some(centres) => S::load(centres.as_ptr()),
+                None => S::splat(0.0),
+            };
             let mut sum = S::splat(0.0);
             for row in 0..self.layout.rows {
                 let from = self.source.as_ptr().add(self.layout.offset(0, row as isize, 0));

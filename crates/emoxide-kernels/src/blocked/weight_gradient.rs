@@ -52,7 +52,7 @@ pub(crate) fn weight_gradient(
     let bf16 = precision == TrainingPrecision::Bf16;
     let method = if bf16 && level == Level::Amx {
         Method::Pairs
-    } else if Convolution::suits_winograd(&shape, Source::Blocked) {
+    } else if Convolution::suits_winograd(&shape, Source::Blocked) && tiles_pay(&shape, results, images) {
         Method::Winograd
     } else {
         Method::Pixels
@@ -86,6 +86,18 @@ pub(crate) fn weight_gradient(
     }
     weights(level, &shape, method == Method::Winograd, first)
 }
+
+/// Whether Winograd's method saves more multiplications than its sums, four times as many, cost memory traffic.
+fn tiles_pay(shape: &Shape, results: [usize; 2], images: usize) -> bool {
+    let tiles = images * results.map(|size| size.div_ceil(OUT)).iter().product::<usize>();
+    tiles > FEW_TILES || PLACES * shape.inputs * shape.outputs <= CACHED
+}
+
+/// Up to so many tiles do not pay for sums that leave the cache.
+const FEW_TILES: usize = 40;
+
+/// Floats of sums that stay in the cache.
+const CACHED: usize = 1024 * 1024;
 
 /// Floats that one task adds up over the parts.
 const SLICE: usize = 16 * 1024;
@@ -288,7 +300,11 @@ impl Kernel for TransformGradient<'_> {
                         let to = group.start * tiles * S::LANES + index * width + k * S::LANES;
                         let to = self.transformed.as_mut_ptr().add(to);
                         for r in 0..IN {
-                            let line = gradient_line::<S>(std::array::from_fn(|c| columns[c][r]));
+                            let mut line = [S::splat(0.0); OUT];
+                            for c in 0..OUT {
+                                line[c] = columns[c][r];
+                            }
+                            let line = gradient_line::<S>(line);
                             for c in 0..IN {
                                 S::store(to.add((r * IN + c) * place), line[c]);
                             }
@@ -375,14 +391,12 @@ impl Kernel for Unpack<'_> {
                 + group.start * S::LANES * S::LANES
                 + input % S::LANES * width
                 + (block - group.start) * S::LANES;
-            let mut put = |index: usize, vector: S::Vector| {
-                // SAFETY: `run` checked that a vector fits.
-                unsafe { S::store(values.as_mut_ptr(), vector) };
-                for (weight, value) in weight.chunks_exact_mut(inputs * area).zip(values) {
+            let mut put = |index: usize, values: &[f32; MOST_LANES]| {
+                for (weight, &value) in weight.chunks_exact_mut(inputs * area).zip(values) {
                     weight[input * area + index] = value;
                 }
             };
-            // SAFETY: `run` checked the sums.
+            // SAFETY: `run` checked the sums, and that a vector fits `values`.
             unsafe {
                 let from = sums.as_ptr().add(at);
                 if winograd {
@@ -401,12 +415,14 @@ impl Kernel for Unpack<'_> {
                         }
                         let line = weight_line::<S>(line);
                         for col in 0..3 {
-                            put(row * 3 + col, line[col]);
+                            S::store(values.as_mut_ptr(), line[col]);
+                            put(row * 3 + col, &values);
                         }
                     }
                 } else {
                     for index in 0..area {
-                        put(index, S::load(from.add(index * place)));
+                        S::store(values.as_mut_ptr(), S::load(from.add(index * place)));
+                        put(index, &values);
                     }
                 }
             }

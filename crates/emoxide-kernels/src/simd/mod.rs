@@ -2,7 +2,8 @@
 //!
 //! A [`Kernel`] is written once, generic over [`Simd`]; [`dispatch`] instantiates it inside a function that has the
 //! instruction set enabled. Everything below that function is `#[inline(always)]`, otherwise the intrinsics would
-//! become calls.
+//! become calls. So would what a closure does with vectors: the function that calls the closure has no instruction set
+//! enabled. Kernels use loops.
 
 mod portable;
 #[cfg(target_arch = "x86_64")]

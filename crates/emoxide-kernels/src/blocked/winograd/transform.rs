@@ -53,7 +53,10 @@ impl Kernel for TransformWeight<'_> {
             unsafe {
                 let mut columns = [[S::splat(0.0); IN]; 3];
                 for col in 0..3 {
-                    let line = [0, 1, 2].map(|row| S::load(lanes[row * 3 + col].as_ptr()));
+                    let mut line = [S::splat(0.0); 3];
+                    for row in 0..3 {
+                        line[row] = S::load(lanes[row * 3 + col].as_ptr());
+                    }
                     columns[col] = weight_line::<S>(line);
                 }
                 let to = self.packed.as_mut_ptr().add(input * width + self.k * S::LANES);

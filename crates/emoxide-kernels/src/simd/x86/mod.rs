@@ -198,7 +198,7 @@ unsafe fn dot_bytes(a: __m512, b: __m512, c: __m512) -> __m512 {
 
     // SAFETY: by the caller.
     unsafe {
-        let [a, b, c] = [a, b, c].map(|vector| _mm512_castps_si512(vector));
+        let [a, b, c] = [_mm512_castps_si512(a), _mm512_castps_si512(b), _mm512_castps_si512(c)];
         _mm512_castsi512_ps(_mm512_dpbusd_epi32(c, a, b))
     }
 }

@@ -33,22 +33,26 @@ pub(super) unsafe fn largest_16(a: __m512, b: __m512) -> __m512 {
 #[inline(always)]
 pub(super) unsafe fn transpose_16(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
     use std::arch::x86_64::{
-        __m512, _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
-        _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+        _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps, _mm512_setzero_pd, _mm512_setzero_ps,
+        _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+        _mm512_unpacklo_ps,
     };
 
     // SAFETY: by the caller.
     unsafe {
-        let rows: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(from.add(i * from_row)));
-        let mut pairs = rows;
+        let mut rows = [_mm512_setzero_ps(); 16];
+        for i in 0..16 {
+            rows[i] = _mm512_loadu_ps(from.add(i * from_row));
+        }
+        let mut pairs = [_mm512_setzero_pd(); 16];
         for i in 0..8 {
-            pairs[2 * i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
-            pairs[2 * i + 1] = _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+            pairs[2 * i] = _mm512_castps_pd(_mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]));
+            pairs[2 * i + 1] = _mm512_castps_pd(_mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]));
         }
         // `fours[4 i + j]` holds, in its quarter `q`, column `4 q + j` of rows `4 i` to `4 i + 3`.
-        let pairs = pairs.map(|pair| _mm512_castps_pd(pair));
         let mut fours = rows;
-        for i in [0, 4, 8, 12] {
+        for group in 0..4 {
+            let i = 4 * group;
             fours[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[i], pairs[i + 2]));
             fours[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[i], pairs[i + 2]));
             fours[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[i + 1], pairs[i + 3]));
