@@ -14,3 +14,7 @@ fixtures:
 # The embedded model, from its recipe.
 default-model ferplus:
     cargo run --release -- train recipes/default.toml --data ferplus={{ferplus}}
+
+# Two steps of every recipe, or of those whose path holds `part`, on drawn faces.
+recipes part="":
+    tools/recipes.sh "{{part}}"
