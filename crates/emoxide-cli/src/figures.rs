@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
+use emoxide::weights::start::Started;
 use emoxide_train::evaluate::{Evaluation, Subject};
 
 /// The figures for people: overall first, then a line a class.
@@ -31,4 +32,12 @@ pub(crate) fn table(sink: &mut dyn Write, evaluation: &Evaluation) -> Result<()>
         )?;
     }
     Ok(())
+}
+
+/// A file that training started from, in one line.
+pub(crate) fn started(started: &Started) -> String {
+    let Started { file, sha256, part, tensors, changes } = started;
+    let part = part.as_ref().map_or(String::new(), |part| format!(" for `{part}`"));
+    let changes: String = changes.iter().map(|change| format!("; {change}")).collect();
+    format!("{file}{part}: {tensors} tensors, SHA-256 {sha256}{changes}")
 }

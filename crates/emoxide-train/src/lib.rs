@@ -5,6 +5,7 @@ pub mod data;
 pub mod ema;
 pub mod evaluate;
 pub mod loss;
+pub mod network;
 pub mod optimiser;
 pub mod recipe;
 pub mod report;

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use emoxide::device::TrainingPrecision;
 use emoxide::labels::{Classes, Expression};
-use emoxide::models::NetworkConfig;
 use emoxide::preprocess::{Alignment, DetectorConfig, Preprocess, PreprocessError};
 use emoxide::weights::checkpoint::{Card, CardError, Licence, Provenance};
+use emoxide::weights::{WeightsError, start};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use crate::augment::{AugmentConfig, AugmentError};
 use crate::data::{DataError, DataOptions, DataSet, DataSpec, LabelRule, Layout, Split};
 use crate::loss::ObjectiveConfig;
+use crate::network::NetworkSection;
 use crate::optimiser::OptimiserConfig;
 use crate::sampler::Sampler;
 use crate::schedule::ScheduleConfig;
@@ -24,8 +25,8 @@ use crate::settings::{self, BadSetting, SettingsError, check};
 pub struct Recipe {
     /// What is trained on, chosen by and tested on.
     pub data: Data,
-    /// The network's settings, `kind` first.
-    pub network: NetworkConfig,
+    /// The network's settings, `kind` first, and the files that its weights start from.
+    pub network: NetworkSection,
     /// Random changes to training pictures.
     #[serde(default)]
     pub augment: AugmentConfig,
@@ -145,9 +146,6 @@ pub struct Run {
     /// Average the picture and its mirror image in evaluation and service.
     #[serde(default)]
     pub mirror: bool,
-    /// Checkpoint to start from instead of random weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_from: Option<PathBuf>,
     /// Licence of the resulting weights.
     #[serde(default)]
     pub licence: String,
@@ -184,6 +182,9 @@ pub enum RecipeError {
     /// A setting of the network's input, the alignment or the detector.
     #[error("recipe: data.{0}")]
     Preprocess(#[from] PreprocessError),
+    /// A file that the network's weights start from.
+    #[error("recipe: {0}")]
+    Weights(#[from] WeightsError),
     /// A setting of the network, or parts of the model that do not fit together.
     #[error("recipe: {0}")]
     Card(#[from] CardError),
@@ -219,7 +220,7 @@ impl Recipe {
         let Self { data, network, run, .. } = self;
         Card {
             name: run.name.clone(),
-            network: network.clone(),
+            network: network.config.clone(),
             classes: data.classes.clone(),
             preprocess: data.preprocess.clone(),
             alignment: data.alignment.clone(),
@@ -233,7 +234,7 @@ impl Recipe {
     }
 
     fn validate(&self) -> Result<(), RecipeError> {
-        let Self { data, augment, optimiser, schedule, run, .. } = self;
+        let Self { data, network, augment, optimiser, schedule, run, .. } = self;
         check(schedule.epochs > 0, "schedule.epochs", schedule.epochs, "at least one epoch is needed")?;
         check(run.batch_size >= 2, "run.batch_size", run.batch_size, "batch normalisation needs at least 2")?;
         check(run.accumulate > 0, "run.accumulate", run.accumulate, "1 means no accumulation")?;
@@ -249,6 +250,7 @@ impl Recipe {
         schedule.shape.check()?;
         data.sampler.check()?;
         augment.check()?;
+        start::check(&network.weights)?;
         match self.card().validate() {
             // It begins with its key, which stands in the section `data` here.
             Err(CardError::Preprocess(error)) => Err(error.into()),

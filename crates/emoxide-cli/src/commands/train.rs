@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use clap::Args;
 use emoxide::device;
+use emoxide::weights::start::Started;
 use emoxide_train::recipe::Recipe;
 use emoxide_train::run_dir::{EpochRow, Program};
 use emoxide_train::train::{Job, Observer, Outcome, train};
@@ -103,6 +104,12 @@ impl Observer for Display {
 
     fn started(&mut self, train: usize, select: usize, parameters: usize) {
         output::say(&format!("{train} pictures to train on, {select} to choose by, {parameters} parameters"));
+    }
+
+    fn started_from(&mut self, files: &[Started]) {
+        for started in files {
+            output::say(&format!("weights from {}", figures::started(started)));
+        }
     }
 
     fn epoch(&mut self, epoch: usize, epochs: usize, batches: usize) {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
+use emoxide::weights::start::Started;
 use serde::{Deserialize, Serialize};
 
 pub use error::RunDirError;
@@ -48,6 +49,9 @@ pub struct Progress {
     pub best: Option<usize>,
     /// Hash of the names and labels of every part of the data, by its part in the run.
     pub data: BTreeMap<String, String>,
+    /// Files that the weights started from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub started_from: Vec<Started>,
     /// All rows so far. They lie beside as CSV, whose numbers come back bit for bit; JSON's may not.
     #[serde(skip)]
     pub rows: Vec<EpochRow>,

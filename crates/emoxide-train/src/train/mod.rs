@@ -20,7 +20,9 @@ use burn::tensor::Device;
 use emoxide::device::{self, TrainingPrecision};
 use emoxide::labels::LabelError;
 use emoxide::models::parameters;
+use emoxide::weights::WeightsError;
 use emoxide::weights::checkpoint::{Card, CardError, CheckpointError, Provenance};
+use emoxide::weights::start::Started;
 use emoxide::zoo::{Model, softmax};
 
 use epoch::train_epoch;
@@ -64,6 +66,8 @@ pub trait Observer {
     fn nothing_to_resume(&mut self, run_dir: &Path);
     /// The data is read: pictures to train on and to choose by, trained values of the network.
     fn started(&mut self, train: usize, select: usize, parameters: usize);
+    /// Where the weights came from before the first step; nothing for random weights.
+    fn started_from(&mut self, files: &[Started]);
     /// An epoch begins with so many batches.
     fn epoch(&mut self, epoch: usize, epochs: usize, batches: usize);
     /// A batch is done; the loss is the mean of the epoch so far.
@@ -153,9 +157,9 @@ pub enum TrainError {
     /// The loss does not fit the classes.
     #[error(transparent)]
     Objective(#[from] ObjectiveError),
-    /// The checkpoint to start from holds another network.
-    #[error("run.start_from: {0} holds another network or other classes than the recipe")]
-    StartFrom(PathBuf),
+    /// A file that the weights start from.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// A precision that the device does not have.
     #[error("run.precision = \"bf16\" is for the CPU, and {0} trains in f32: remove the setting, or use --device cpu")]
     Precision(String),
@@ -180,13 +184,17 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     if recipe.run.precision != TrainingPrecision::F32 && !device::is_cpu(&job.device) {
         return Err(TrainError::Precision(job.device_name.clone()));
     }
-    card(job, &splits, 0).validate()?;
+    card(job, &splits, &[], 0).validate()?;
     recipe.objective.init(&recipe.data.classes, &splits.train.class_counts(), &training)?;
-    let mut state = State::fresh(job, splits.hashes(), &training)?;
+    let state = State::fresh(job, splits.hashes(), &training);
     let environment = Environment::here(job.program.clone(), &job.device_name);
     let resumed = if job.resume { RunDir::resume(&job.run_dir, recipe)? } else { None };
+    let saved = resumed.as_ref().map(RunDir::progress).transpose()?.flatten();
+    let mut state = match (&resumed, saved) {
+        (Some(run), Some(saved)) => state.restore(run, saved, &training)?,
+        _ => state.start(job)?,
+    };
     let run = if let Some(run) = resumed {
-        state = state.restore(&run, &training)?;
         run.add_environment(&environment)?;
         run
     } else {
@@ -198,6 +206,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     };
     let select = splits.select.as_ref().map_or(0, DataSet::len);
     observer.started(splits.train.len(), select, parameters(&state.network));
+    observer.started_from(&state.progress.started_from);
     let mut events = EventWriter::open(&run.path("events"), next_step(state.progress.epochs))?;
 
     let interrupted = |state: &State| Ok(Outcome::Interrupted { epochs: state.progress.epochs });
@@ -209,7 +218,8 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         if !row.train_loss.is_finite() {
             return Err(TrainError::Diverged { epoch, loss: row.train_loss });
         }
-        let mut model = Model::new(&state.served(), card(job, &splits, epoch), job.device.clone());
+        let mut model =
+            Model::new(&state.served(), card(job, &splits, &state.progress.started_from, epoch), job.device.clone());
         let mut better = true;
         if let Some(data) = &splits.select {
             let (metrics, temperature) = choose(&model, data)?;
@@ -272,7 +282,7 @@ fn write_event(events: &mut EventWriter, row: &EpochRow) -> Result<(), TrainErro
     Ok(events.scalars(row.epoch as u64, &values)?)
 }
 
-fn card(job: &Job, splits: &Splits, epoch: usize) -> Card {
+fn card(job: &Job, splits: &Splits, started_from: &[Started], epoch: usize) -> Card {
     let recipe = &job.recipe;
     let provenance = Provenance {
         recipe: recipe.to_toml(),
@@ -280,6 +290,7 @@ fn card(job: &Job, splits: &Splits, epoch: usize) -> Card {
         commit: job.program.commit.clone(),
         selected_on: chosen_by(recipe),
         epoch,
+        started_from: started_from.to_vec(),
         imported_from: None,
     };
     Card { provenance, ..recipe.card() }

@@ -1,11 +1,12 @@
 //! What changes from step to step, and how it survives a kill.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use emoxide::models::Network;
-use emoxide::weights::checkpoint;
+use emoxide::weights::start;
 
 use super::{Job, TrainError};
 use crate::ema::{Ema, EmaConfig};
@@ -26,26 +27,28 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn fresh(job: &Job, data: BTreeMap<String, String>, training: &Device) -> Result<Self, TrainError> {
+    /// Random weights.
+    pub(super) fn fresh(job: &Job, data: BTreeMap<String, String>, training: &Device) -> Self {
         let recipe = &job.recipe;
         training.seed(recipe.run.seed);
-        let network = match &recipe.run.start_from {
-            None => recipe.network.init(recipe.data.classes.len(), training),
-            Some(path) => {
-                let (network, card) = checkpoint::load(path, training)?;
-                if card.network != recipe.network || card.classes != recipe.data.classes {
-                    return Err(TrainError::StartFrom(path.clone()));
-                }
-                network
-            }
-        };
+        let network = recipe.network.config.init(recipe.data.classes.len(), training);
         let average = recipe.run.ema.map(|decay| Ema::new(EmaConfig { decay }, &network));
-        Ok(Self {
+        Self {
             network,
             average,
             optimiser: recipe.optimiser.init(),
             progress: Progress { data, ..Progress::default() },
-        })
+        }
+    }
+
+    /// The weights of the files that the recipe names.
+    pub(super) fn start(self, job: &Job) -> Result<Self, TrainError> {
+        let recipe = &job.recipe;
+        let network = &recipe.network;
+        let (network, started_from) =
+            start::start(self.network, &network.config, &recipe.data.classes, &network.weights)?;
+        let average = recipe.run.ema.map(|decay| Ema::new(EmaConfig { decay }, &network));
+        Ok(Self { network, average, progress: Progress { started_from, ..self.progress }, ..self })
     }
 
     /// The weights that are evaluated and saved, ready for inference.
@@ -63,8 +66,13 @@ impl State {
         })
     }
 
-    pub(super) fn restore(self, run: &RunDir, device: &Device) -> Result<Self, TrainError> {
-        let Some((progress, folder)) = run.progress()? else { return Ok(self) };
+    /// The state that a run left: its folder holds all of it, the files that its weights started from are not read again.
+    pub(super) fn restore(
+        self,
+        run: &RunDir,
+        (progress, folder): (Progress, PathBuf),
+        device: &Device,
+    ) -> Result<Self, TrainError> {
         if let Some((part, _)) = progress.data.iter().find(|(part, hash)| self.progress.data.get(*part) != Some(hash)) {
             return Err(RunDirError::DataChanged { path: run.path(""), part: part.clone() }.into());
         }

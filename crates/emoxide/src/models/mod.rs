@@ -148,6 +148,17 @@ impl NetworkConfig {
         }
     }
 
+    /// What the authors' names become here where they cannot stay: pairs of a regular expression and its replacement.
+    /// They apply in order and last, to names that a key map has brought into the authors' form, and to nothing that we
+    /// write ourselves.
+    pub(crate) fn spelling(&self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Resnet(_) => &[],
+            // TransFER and APViT keep their trunk below this.
+            Self::Ir(_) => &[(r"^extractor\.", "")],
+        }
+    }
+
     /// Side of the square input in pixels, of networks that take no other.
     pub(crate) fn image_size(&self) -> Option<usize> {
         match self {

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::start::Started;
 use crate::labels::Classes;
 use crate::models::{ConfigError, NetworkConfig};
 use crate::preprocess::{Alignment, DetectorConfig, Preprocess, PreprocessError};
@@ -122,6 +123,9 @@ pub struct Provenance {
     pub epoch: usize,
     /// Which split chose that epoch; empty for imported weights.
     pub selected_on: String,
+    /// Files that training started from; empty for random weights.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub started_from: Vec<Started>,
     /// File that foreign weights were imported from, with its SHA-256.
     pub imported_from: Option<(String, String)>,
 }

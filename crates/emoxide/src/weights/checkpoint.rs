@@ -169,6 +169,12 @@ pub fn save(network: &Network, card: &Card, path: &Path) -> Result<(), Checkpoin
     write_whole(path, &bytes)
 }
 
+/// Whether this is a file of ours, of whatever format: safetensors that say so.
+pub(super) fn is_own(bytes: &[u8]) -> bool {
+    let header = SafeTensors::read_metadata(bytes).ok();
+    header.and_then(|(_, header)| Some(header.metadata().as_ref()?.contains_key(FORMAT_KEY))).unwrap_or(false)
+}
+
 /// Reads the card alone, without building the network.
 pub fn read_card(bytes: &[u8], origin: &str) -> Result<Card, CheckpointError> {
     let origin = origin.to_owned();

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use super::checkpoint::CheckpointError;
 use crate::models::ConfigError;
 
 /// Why weights were not taken. Nothing is ever taken in part.
@@ -21,7 +22,7 @@ pub enum WeightsError {
     /// The pickle asks for something that is neither a tensor nor a plain container. None of it was executed.
     #[error(
         "{path}: refused, because its pickle asks for {what}; only tensors and plain containers are read. \
-         In Python, `torch.save(model.state_dict(), ...)` writes a file without it"
+         In Python, `torch.save(model.state_dict(), ...)` or `paddle.save` writes a file without it"
     )]
     Pickle {
         /// The file.
@@ -32,8 +33,8 @@ pub enum WeightsError {
 
     /// The file lacks tensors that the network has.
     #[error(
-        "{path}: no tensor for `{first}` ({count} missing in all); choose the network or the key map of this file, \
-         or drop its head"
+        "{path}: no tensor for `{first}` ({count} missing in all); name the network, the key map and the part that this \
+         file is for, or import it without its head"
     )]
     Missing {
         /// The file.
@@ -46,8 +47,8 @@ pub enum WeightsError {
 
     /// The file holds tensors that the network has not.
     #[error(
-        "{path}: the network has no place for `{first}` ({count} such tensors in all); choose the network or the key \
-         map of this file, or drop its head"
+        "{path}: the network has no place for `{first}` ({count} such tensors in all); name the network, the key map and \
+         the part that this file is for, or import it without its head"
     )]
     Unexpected {
         /// The file.
@@ -104,7 +105,35 @@ pub enum WeightsError {
         known: String,
     },
 
+    /// The network has no part of this name.
+    #[error("the network has no part `{part}`; its parameters' names start with {known}")]
+    Part {
+        /// The part that was asked for.
+        part: String,
+        /// How the names start.
+        known: String,
+    },
+
+    /// A setting of a file that training starts from.
+    #[error("network.weights[{index}]: {problem}")]
+    Start {
+        /// Its place in the list, from 0.
+        index: usize,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+
+    /// A checkpoint of our own that cannot be used.
+    #[error(transparent)]
+    Checkpoint(Box<CheckpointError>),
+
     /// The network cannot be built.
     #[error(transparent)]
     Config(#[from] ConfigError),
+}
+
+impl From<CheckpointError> for WeightsError {
+    fn from(error: CheckpointError) -> Self {
+        Self::Checkpoint(Box::new(error))
+    }
 }

@@ -3,7 +3,8 @@
 use regex::Regex;
 
 /// Rules for the tensor names of one source of weights. Names are matched without a leading `module.`, which
-/// `DataParallel` adds. A rule is a pair of a regular expression and its replacement; all rules apply, in order.
+/// `DataParallel` adds. A rule is a pair of a regular expression and its replacement; all rules apply, in order: those of
+/// the key map, then its stages, then the network's own spelling of the authors' names.
 #[derive(Debug)]
 pub struct KeyMap {
     /// What the user calls it.
@@ -12,23 +13,36 @@ pub struct KeyMap {
     pub about: &'static str,
     /// Tensors of the file that no network needs.
     pub ignore: &'static [&'static str],
-    /// Tensors of the file that belong to its head and go with it.
+    /// Tensors of the file that belong to its head, and go with it where the network has no place for them.
     pub head: &'static [&'static str],
     /// From the file's names to the network's.
     pub rename: &'static [(&'static str, &'static str)],
     /// How the file counts units, where it counts them per stage and the network does not.
     pub stages: Option<Stages>,
-    /// How the file stores the weights of linear layers.
+    /// Lists of modules that may go on in the file behind the network's last one, where training starts from it.
+    pub deeper: &'static [Deeper],
+    /// How the file stores the weights of linear layers, unless its container says so.
     pub linear: LinearLayout,
 }
 
-/// Units that a file names `<prefix><first + stage>.<index in the stage>` and the network `body.<index in all>`.
+/// Units that a file names `<prefix><first + stage>.<index in the stage>` and the network `<list><index in all>`.
 #[derive(Clone, Copy, Debug)]
 pub struct Stages {
     /// What stands before the number of the stage, after `rename`.
     pub prefix: &'static str,
     /// The number of the first stage.
     pub first: usize,
+    /// What stands before the number of the unit in the network, before its own spelling.
+    pub list: &'static str,
+}
+
+/// A numbered list of modules (`blocks.0`, `blocks.1`, …) of which a network may use the first ones only.
+#[derive(Clone, Copy, Debug)]
+pub struct Deeper {
+    /// Its name.
+    pub list: &'static str,
+    /// What the first module that is left out must hold; absent: the list may end anywhere.
+    pub boundary: Option<&'static str>,
 }
 
 /// The order of the axes of a linear layer's weight in a file. It is known from the file's origin and never guessed from
@@ -41,84 +55,44 @@ pub enum LinearLayout {
     InputsOutputs,
 }
 
-/// Present in every PyTorch file with batch norms, and used by none of our layers.
-const COUNTERS: &[&str] = &[r"(^|\.)num_batches_tracked$"];
-
-const PYTORCH: KeyMap = KeyMap {
-    name: "pytorch",
-    about: "torchvision, face.evoLVe and other files with the authors' own names",
-    ignore: COUNTERS,
-    head: &[],
-    rename: &[],
-    stages: None,
-    linear: LinearLayout::OutputsInputs,
-};
-
-/// All key maps; the first is the default.
-pub const KEY_MAPS: &[KeyMap] = &[
-    PYTORCH,
-    KeyMap {
-        name: "backbone",
-        about: "files that keep the network below `backbone.` (mmcls and others)",
-        head: &[r"^head\.", r"^neck\."],
-        rename: &[(r"^backbone\.", "")],
-        ..PYTORCH
-    },
-    KeyMap {
-        name: "agra",
-        about: "IR networks of CD-FER-Benchmark (AGRA, PCM): `layer1.0`",
-        stages: Some(Stages { prefix: "layer", first: 1 }),
-        ..PYTORCH
-    },
-    KeyMap {
-        name: "apvit",
-        about: "IR networks of APViT: `extractor.body.0.0`, three stages",
-        head: &[r"^(vit|head|convert)\."],
-        rename: &[(r"^(backbone\.)?extractor\.", "")],
-        stages: Some(Stages { prefix: "body.", first: 0 }),
-        ..PYTORCH
-    },
-    KeyMap {
-        name: "paddle",
-        about: "IR networks of TransFER in Paddle's names: `extractor.body.0`, converted to safetensors",
-        head: &[r"^(vit|head)\."],
-        rename: &[
-            (r"^extractor\.", ""),
-            (r"\._mean$", ".running_mean"),
-            (r"\._variance$", ".running_var"),
-            (r"\._weight$", ".weight"),
-        ],
-        linear: LinearLayout::InputsOutputs,
-        ..PYTORCH
-    },
-];
+/// A regular expression and what takes its place.
+type Rule = (Regex, &'static str);
 
 /// A key map with its expressions compiled.
 pub(super) struct Renamer {
     ignore: Vec<Regex>,
     head: Vec<Regex>,
-    rename: Vec<(Regex, &'static str)>,
-    stages: Option<(Regex, Vec<usize>)>,
+    rename: Vec<Rule>,
+    stages: Option<StageCounter>,
+    spelling: Vec<Rule>,
+}
+
+/// Where each stage of the network begins.
+struct StageCounter {
+    pattern: Regex,
+    first: usize,
+    list: &'static str,
+    /// Index of the first unit of every stage.
+    starts: Vec<usize>,
 }
 
 impl Renamer {
-    /// `units`: units per stage, of networks that have `body.<index>`.
-    pub(super) fn new(map: &KeyMap, units: Option<&[usize]>) -> Self {
-        let compile = |pattern: &&str| Regex::new(pattern).expect("the patterns of KEY_MAPS are tested");
-        let stages = map.stages.zip(units).map(|(Stages { prefix, first }, units)| {
-            let pattern = format!(r"^{}([0-9]+)\.([0-9]+)\.", regex::escape(prefix));
-            let mut starts = vec![usize::MAX; first];
-            starts.extend(units.iter().scan(0, |next, count| {
-                *next += count;
-                Some(*next - count)
-            }));
-            (compile(&pattern.as_str()), starts)
+    /// `units`: units per stage, of networks that number them through. `spelling`: the network's own rules.
+    pub(super) fn new(map: &KeyMap, units: Option<&[usize]>, spelling: &[(&'static str, &'static str)]) -> Self {
+        let compile = |pattern: &str| Regex::new(pattern).expect("the patterns of key maps and networks are tested");
+        let rules = |rules: &[(&str, &'static str)]| rules.iter().map(|&(from, to)| (compile(from), to)).collect();
+        let stages = map.stages.zip(units).map(|(Stages { prefix, first, list }, units)| StageCounter {
+            pattern: compile(&format!(r"^{}([0-9]+)\.([0-9]+)\.", regex::escape(prefix))),
+            first,
+            list,
+            starts: (0..=units.len()).map(|stage| units[..stage].iter().sum()).collect(),
         });
         Self {
-            ignore: map.ignore.iter().map(compile).collect(),
-            head: map.head.iter().map(compile).collect(),
-            rename: map.rename.iter().map(|(from, to)| (compile(from), *to)).collect(),
+            ignore: map.ignore.iter().map(|pattern| compile(pattern)).collect(),
+            head: map.head.iter().map(|pattern| compile(pattern)).collect(),
+            rename: rules(map.rename),
             stages,
+            spelling: rules(spelling),
         }
     }
 
@@ -130,38 +104,68 @@ impl Renamer {
         self.head.iter().any(|pattern| pattern.is_match(key))
     }
 
-    /// The network's name of the file's `key`. A key of a stage that the network has not stays as it is, and will be
-    /// found to be unexpected.
+    /// The authors' name of the file's `key`, units numbered through. A key of a stage that the network has not stays as
+    /// it is, and will be found to have no place.
     pub(super) fn rename(&self, key: &str) -> String {
-        let mut name =
-            self.rename.iter().fold(key.to_owned(), |name, (from, to)| from.replace(&name, *to).into_owned());
-        if let Some((pattern, starts)) = &self.stages
-            && let Some(found) = pattern.captures(&name)
-            && let (Ok(stage), Ok(index)) = (found[1].parse::<usize>(), found[2].parse::<usize>())
-            && let Some(&start) = starts.get(stage)
-            && start != usize::MAX
-            && starts.get(stage + 1).is_none_or(|&next| start + index < next)
-        {
-            let end = found.get_match().end();
-            name = format!("body.{}.{}", start + index, &name[end..]);
-        }
-        name
+        let name = apply(&self.rename, key);
+        self.stages.as_ref().and_then(|stages| stages.number(&name)).unwrap_or(name)
+    }
+
+    /// The network's name of an authors' name.
+    pub(super) fn spell(&self, name: &str) -> String {
+        apply(&self.spelling, name)
+    }
+
+    /// Whether `name`, as [`rename`](Self::rename) left it, is of a stage behind the network's last one.
+    pub(super) fn is_later_stage(&self, name: &str) -> bool {
+        self.stages.as_ref().is_some_and(|stages| {
+            let stage = stages.parse(name).and_then(|(stage, _, _)| stage.checked_sub(stages.first));
+            stage.is_some_and(|stage| stage + 1 >= stages.starts.len())
+        })
+    }
+}
+
+fn apply(rules: &[Rule], name: &str) -> String {
+    rules.iter().fold(name.to_owned(), |name, (from, to)| from.replace(&name, *to).into_owned())
+}
+
+impl StageCounter {
+    /// The stage's number as it is written, the unit's in it, and the rest of the name.
+    fn parse<'a>(&self, name: &'a str) -> Option<(usize, usize, &'a str)> {
+        let found = self.pattern.captures(name)?;
+        Some((found[1].parse().ok()?, found[2].parse().ok()?, &name[found.get_match().end()..]))
+    }
+
+    fn number(&self, name: &str) -> Option<String> {
+        let (stage, index, rest) = self.parse(name)?;
+        let stage = stage.checked_sub(self.first)?;
+        let (start, end) = (*self.starts.get(stage)?, *self.starts.get(stage + 1)?);
+        (index < end - start).then(|| format!("{}{}.{rest}", self.list, start + index))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{KEY_MAPS, Renamer};
+    use super::super::key_maps::{KEY_MAPS, OWN};
+    use super::Renamer;
+
+    const IR: &[(&str, &str)] = &[(r"^extractor\.", "")];
+
+    fn renamer(map: &str, units: &[usize]) -> Renamer {
+        let map = KEY_MAPS.iter().find(|candidate| candidate.name == map).expect("a key map");
+        Renamer::new(map, Some(units), IR)
+    }
 
     fn renamed(map: &str, units: &[usize], key: &str) -> String {
-        let map = KEY_MAPS.iter().find(|candidate| candidate.name == map).expect("a key map");
-        Renamer::new(map, Some(units)).rename(key)
+        let renamer = renamer(map, units);
+        renamer.spell(&renamer.rename(key))
     }
 
     #[test]
     fn every_pattern_compiles_and_names_are_unique() {
+        Renamer::new(&OWN, None, &[]);
         for (index, map) in KEY_MAPS.iter().enumerate() {
-            Renamer::new(map, Some(&[2, 2]));
+            Renamer::new(map, Some(&[2, 2]), &[]);
             assert!(KEY_MAPS[..index].iter().all(|other| other.name != map.name), "{}", map.name);
         }
     }
@@ -192,6 +196,8 @@ mod tests {
         for (map, units, key, expected) in cases {
             assert_eq!(renamed(map, units, key), expected, "{map}");
         }
+        let transfer = Renamer::new(&KEY_MAPS[3], Some(&ir50[..3]), &[]);
+        assert_eq!(transfer.rename("extractor.body.1.3.res_layer.1.weight"), "extractor.body.6.res_layer.1.weight");
     }
 
     #[test]
@@ -199,5 +205,12 @@ mod tests {
         assert_eq!(renamed("agra", &[2, 2], "layer1.2.res_layer.0.weight"), "layer1.2.res_layer.0.weight");
         assert_eq!(renamed("agra", &[2, 2], "layer0.0.res_layer.0.weight"), "layer0.0.res_layer.0.weight");
         assert_eq!(renamed("agra", &[2, 2], "layer3.0.res_layer.0.weight"), "layer3.0.res_layer.0.weight");
+    }
+
+    #[test]
+    fn a_later_stage_is_told_from_a_longer_one() {
+        let later = |key| renamer("agra", &[2, 2]).is_later_stage(key);
+        assert!(later("layer3.0.res_layer.0.weight") && later("layer4.1.res_layer.0.weight"));
+        assert!(!later("layer2.5.res_layer.0.weight") && !later("layer0.0.x") && !later("output_layer.0.weight"));
     }
 }

@@ -2,15 +2,22 @@
 
 mod card;
 pub mod checkpoint;
+mod contents;
+mod convert;
 mod error;
+mod fill;
 mod fingerprint;
 mod import;
+mod key_maps;
 mod keys;
+mod paddle;
 mod pickle;
+pub mod start;
 mod tensors;
 
 pub use error::WeightsError;
 pub use fingerprint::fingerprint;
 pub use import::{Head, import};
-pub use keys::{KEY_MAPS, KeyMap, LinearLayout, Stages};
+pub use key_maps::KEY_MAPS;
+pub use keys::{Deeper, KeyMap, LinearLayout, Stages};
 pub(crate) use tensors::unfit_tensor;

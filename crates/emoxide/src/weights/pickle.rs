@@ -41,10 +41,7 @@ const LEGACY_MAGIC: [&[u8]; 2] =
 pub(super) fn check(path: &Path) -> Result<(), WeightsError> {
     let mut file = io::BufReader::new(fs_err::File::open(path)?);
     let format = |problem: String| WeightsError::Format { path: path.to_owned(), problem };
-    let refused = |refusal| match refusal {
-        Refusal::Asks(what) => WeightsError::Pickle { path: path.to_owned(), what },
-        Refusal::Read(error) => format(format!("not a whole PyTorch file: {error}")),
-    };
+    let refused = |refusal: Refusal| refusal.of(path, "PyTorch");
     let mut start = Vec::new();
     file.by_ref().take(262).read_to_end(&mut start)?;
     file.rewind()?;
@@ -65,22 +62,46 @@ pub(super) fn check(path: &Path) -> Result<(), WeightsError> {
     if start.get(257..262) == Some(b"ustar".as_slice()) {
         return Err(format("a tar archive of PyTorch before 0.1.10; save it again with a newer PyTorch".to_owned()));
     }
-    let head = &start[..start.len().min(64)];
-    let legacy = LEGACY_MAGIC.iter().any(|magic| head.windows(magic.len()).any(|window| window == *magic));
     // Magic number, protocol, system, object, storage keys; then raw data. Anything else is one pickle without tensors.
-    let pickles = if legacy { 5 } else { 1 };
+    let pickles = if is_legacy(&start) { 5 } else { 1 };
     (0..pickles).try_for_each(|_| scan(&mut file)).map_err(refused)
 }
 
-enum Refusal {
+/// Why a pickle is not read.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// It names what no weights need.
     Asks(String),
+    /// It is not what it should be.
+    Broken(String),
+    /// The file cannot be read, or ends too early.
     Read(io::Error),
+}
+
+impl Refusal {
+    /// The error to report. `kind`: whose file it is not a whole one of.
+    pub(super) fn of(self, path: &Path, kind: &str) -> WeightsError {
+        let path = path.to_owned();
+        match self {
+            Self::Asks(what) => WeightsError::Pickle { path, what },
+            Self::Broken(problem) => {
+                WeightsError::Format { path, problem: format!("not a whole {kind} file: {problem}") }
+            }
+            Self::Read(error) => WeightsError::Format { path, problem: format!("not a whole {kind} file: {error}") },
+        }
+    }
 }
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         Self::Read(error)
     }
+}
+
+/// Whether a file that starts like this is of PyTorch's older format.
+pub(super) fn is_legacy(start: &[u8]) -> bool {
+    let head = &start[..start.len().min(64)];
+    LEGACY_MAGIC.iter().any(|magic| head.windows(magic.len()).any(|window| window == *magic))
 }
 
 /// Reads one pickle up to its end. Instructions are those of Python's `pickletools`.
@@ -148,6 +169,7 @@ mod tests {
         match scan(&mut &*pickle) {
             Ok(()) => None,
             Err(Refusal::Asks(what)) => Some(what),
+            Err(Refusal::Broken(problem)) => Some(problem),
             Err(Refusal::Read(error)) => Some(error.kind().to_string()),
         }
     }

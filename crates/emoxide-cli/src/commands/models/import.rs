@@ -19,7 +19,7 @@ use crate::{Finish, output};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// PyTorch state dict (.pth, .pt) or safetensors file
+    /// PyTorch state dict (.pth, .pt), Paddle state dict (.pdparams, .pdiparams) or safetensors file
     file: PathBuf,
     /// Architecture, one of `emoxide models list`
     #[arg(long, value_name = "NAME")]
@@ -31,9 +31,9 @@ pub(super) struct Arguments {
     /// preprocess.width=112 or alignment.kind=none; repeat for several
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
-    /// How the file names its tensors
-    #[arg(long, value_name = "NAMING", default_value = KEY_MAPS[0].name, value_parser = namings())]
-    keys: String,
+    /// How the file names its tensors; by default paddle for Paddle's own files and pytorch for all others
+    #[arg(long, value_name = "NAMING", value_parser = namings())]
+    keys: Option<String>,
     /// Leave the file's classifier out: the checkpoint gets a fresh one and is there to start training from
     #[arg(long)]
     drop_head: bool,
@@ -111,7 +111,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
     let device = device::open(device::default_name())?;
     device.seed(SEED);
     let head = if *drop_head { Head::Drop } else { Head::Keep };
-    let network = weights::import(file, &card.network, card.classes.len(), Some(keys), head, &device)?;
+    let network = weights::import(file, &card.network, card.classes.len(), keys.as_deref(), head, &device)?;
     let model = Model::new(&network, card, device);
     model.save(output)?;
     output::say(&format!("{}: {}, {} parameters", output.display(), model.card().name, model.parameters()));

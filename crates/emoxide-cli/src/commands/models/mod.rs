@@ -15,7 +15,7 @@ use emoxide::weights::checkpoint::Measured;
 use emoxide::zoo::{self, Model};
 use serde::Serialize;
 
-use crate::{Finish, output};
+use crate::{Finish, figures, output};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -190,6 +190,9 @@ fn info(model: &str, as_json: bool) -> Result<Finish> {
             card.provenance.epoch,
             card.selected_on()
         )?,
+    }
+    for started in &card.provenance.started_from {
+        writeln!(sink, "started from {}", figures::started(started))?;
     }
     writeln!(sink, "licence      {} (data: {})", card.licence.weights, card.licence.data)?;
     for result in &card.results {
