@@ -273,7 +273,7 @@ mod tests {
             let again = Recipe::from_toml(&recipe.to_toml(), &path).unwrap();
             assert_eq!(again, recipe, "{} changes when it is written", path.display());
             // The network is built, but draws no weights.
-            assert!(recipe.network.parameters(recipe.data.classes.len(), &device) > 0, "{}", path.display());
+            assert!(recipe.card().network.parameters(recipe.data.classes.len(), &device) > 0, "{}", path.display());
             names.push(recipe.run.name);
         }
         names.sort();
