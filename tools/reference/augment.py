@@ -2,14 +2,13 @@
 
 `cases.safetensors` holds an input picture `[rows, cols, channels]` and what each operation makes of it; `cases.json` names
 the operation and its parameters. `draws.json` holds means and standard deviations of 20,000 draws of torchvision's random
-parameters, which the Rust side compares with its own draws.
+parameters, which the Rust side compares with its own draws. `policy.json` holds RandAugment's table of strengths.
 
-Usage: python tools/reference/augment.py crates/emoxide-train/tests/fixtures/augment
+Run from the repository root: python tools/reference/augment.py
 Written with Python 3.11, torch 2.15.0 (CPU), torchvision 0.29.2, pillow 13.0.0, numpy 2.4.6, safetensors 0.8.0.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,10 @@ import torch
 import torchvision.transforms.functional as F
 from PIL import Image
 from safetensors.numpy import save_file
-from torchvision.transforms import InterpolationMode, RandomAffine, RandomErasing, RandomResizedCrop
+from torchvision.transforms import InterpolationMode, RandAugment, RandomAffine, RandomErasing, RandomResizedCrop
+from torchvision.transforms.autoaugment import _apply_op
 
+OUT = Path("crates/emoxide-train/tests/fixtures/augment")
 DRAWS = 20_000
 MODES = {
     "nearest": InterpolationMode.NEAREST,
@@ -69,6 +70,15 @@ def cases():
         yield dict(kind="center-crop", height=height, width=width)
     for padding, top, left, height, width in [(4, 0, 0, 30, 41), (4, 8, 8, 30, 41), (3, 2, 5, 20, 42)]:
         yield dict(kind="random-crop", padding=padding, top=top, left=left, height=height, width=width, fill=fill)
+    for size in [12, 19]:
+        for which in range(5):
+            yield dict(kind="five-crop", size=size, which=which)
+    space = RandAugment()._augmentation_space(31, (30, 41))
+    for operation, (amounts, signed) in space.items():
+        for magnitude in [5, 30] if amounts.ndim > 0 else [0]:
+            amount = float(amounts[magnitude] if amounts.ndim > 0 else 0.0)
+            for sign in [1, -1] if signed and amount > 0 else [1]:
+                yield dict(kind="rand-augment", operation=operation, amount=sign * amount)
 
 
 def run(image: Image.Image, case: dict) -> Image.Image:
@@ -104,7 +114,20 @@ def run(image: Image.Image, case: dict) -> Image.Image:
         case "random-crop":
             padded = F.pad(image, [case["padding"]] * 4, tuple(case["fill"]))
             return F.crop(padded, case["top"], case["left"], case["height"], case["width"])
+        case "five-crop":
+            return F.five_crop(image, [case["size"]] * 2)[case["which"]]
+        case "rand-augment":
+            return _apply_op(image, case["operation"], case["amount"], InterpolationMode.NEAREST, None)
     raise ValueError(case["kind"])
+
+
+def policy() -> list:
+    out = []
+    for width, height in [(41, 30), (112, 112), (224, 224), (331, 662)]:
+        for operation, (amounts, signed) in RandAugment()._augmentation_space(31, (height, width)).items():
+            values = [float(value) for value in amounts] if amounts.ndim > 0 else [0.0] * 31
+            out.append(dict(operation=operation, width=width, height=height, signed=signed, amounts=values))
+    return out
 
 
 def moments(rows: list) -> dict:
@@ -148,7 +171,8 @@ def main(folder: Path) -> None:
     save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, folder / "cases.safetensors")
     (folder / "cases.json").write_text(json.dumps(listed, indent=1) + "\n")
     (folder / "draws.json").write_text(json.dumps(draws(), indent=1) + "\n")
+    (folder / "policy.json").write_text(json.dumps(policy()) + "\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(OUT)

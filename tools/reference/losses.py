@@ -1,4 +1,5 @@
-"""Writes the cross-entropy fixtures of `emoxide-train`: losses and gradients of torch.nn.functional.cross_entropy.
+"""Writes the loss fixtures of `emoxide-train`: values and gradients of torch.nn.functional.cross_entropy, and of the sparse
+centre loss (Farzaneh and Qi, 2021) with the rule by which its centres move.
 
 Versions: torch 2.15.0. Run from the repository root: python tools/reference/losses.py
 """
@@ -9,11 +10,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-OUT = Path("crates/emoxide-train/tests/fixtures/loss/cross_entropy.json")
+OUT = Path("crates/emoxide-train/tests/fixtures/loss")
 
 
-def main():
-    torch.set_num_threads(1)
+def cross_entropy():
     torch.manual_seed(3)
     batch, classes = 5, 7
     logits = torch.randn(batch, classes) * 3
@@ -49,9 +49,68 @@ def main():
             }
         )
 
-    fixture = {"torch": torch.__version__, "batch": batch, "classes": classes, "logits": logits.flatten().tolist(), "cases": cases}
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(fixture, indent=1) + "\n")
+    return {"torch": torch.__version__, "batch": batch, "classes": classes, "logits": logits.flatten().tolist(), "cases": cases}
+
+
+class SparseCentre(torch.autograd.Function):
+    """Half the mean over the batch of the attention-weighted squares; the centres have no gradient but a rule."""
+
+    @staticmethod
+    def forward(ctx, embedding, attention, centres, labels):
+        apart = embedding - centres[labels]
+        ctx.save_for_backward(apart, attention, centres, labels)
+        return (attention * apart**2).sum() / (2 * len(labels))
+
+    @staticmethod
+    def backward(ctx, upstream):
+        apart, attention, centres, labels = ctx.saved_tensors
+        batch = len(labels)
+        rule = torch.zeros_like(centres)
+        for k in range(len(centres)):
+            mine = labels == k
+            rule[k] = -(attention * apart)[mine].sum(0) / (mine.sum() + 1)
+        return upstream * attention * apart / batch, upstream * apart**2 / (2 * batch), rule, None
+
+
+def sparse_centre():
+    torch.manual_seed(5)
+    batch, classes, width = 6, 4, 5
+    weight, rate, smoothing = 0.3, 0.5, 0.1
+    logits, embedding = torch.randn(batch, classes), torch.randn(batch, width)
+    attention, centres = torch.rand(batch, width), torch.randn(classes, width)
+    labels = torch.tensor([2, 0, 2, 1, 2, 0])  # no picture of the last class
+    fixture = {
+        "torch": torch.__version__,
+        "batch": batch,
+        "classes": classes,
+        "width": width,
+        "weight": weight,
+        "rate": rate,
+        "label_smoothing": smoothing,
+        "labels": labels.tolist(),
+    }
+    inputs = {"logits": logits, "embedding": embedding, "attention": attention}
+    fixture |= {name: value.flatten().tolist() for name, value in (inputs | {"centres": centres}).items()}
+    centres = torch.nn.Parameter(centres)
+    follow = torch.optim.SGD([centres], lr=rate)
+    steps = []
+    for _ in range(3):
+        leaves = {name: value.clone().requires_grad_() for name, value in inputs.items()}
+        loss = F.cross_entropy(leaves["logits"], labels, label_smoothing=smoothing)
+        loss = loss + weight * SparseCentre.apply(leaves["embedding"], leaves["attention"], centres, labels)
+        follow.zero_grad()
+        loss.backward()
+        follow.step()
+        step = {name: leaf.grad.flatten().tolist() for name, leaf in leaves.items()}
+        steps.append(step | {"loss": loss.item(), "centres": centres.detach().flatten().tolist()})
+    return fixture | {"steps": steps}
+
+
+def main():
+    torch.set_num_threads(1)
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name, fixture in [("cross_entropy", cross_entropy()), ("sparse_centre", sparse_centre())]:
+        (OUT / f"{name}.json").write_text(json.dumps(fixture, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -44,16 +44,27 @@ def bootstrap(correct, draws=2000):
     return np.percentile(means, [2.5, 97.5]).tolist()
 
 
-def case(name, labels, probabilities):
+def areas(labels, scores):
+    """One-vs-rest, none for a class that has no image or all of them."""
+    both_sides = [0 < (labels == k).sum() < len(labels) for k in range(scores.shape[1])]
+    return [float(metrics.roc_auc_score(labels == k, scores[:, k])) if ok else None for k, ok in enumerate(both_sides)]
+
+
+def mean(values):
+    values = [value for value in values if value is not None]
+    return float(np.mean(values)) if values else None
+
+
+def case(name, labels, probabilities, logits=None):
     probabilities = probabilities.astype(np.float32)
     exact, predicted = probabilities.astype(np.float64), probabilities.argmax(1)
     classes = list(range(probabilities.shape[1]))
-    areas = [
-        metrics.roc_auc_score(labels == k, exact[:, k]) for k in classes if 0 < (labels == k).sum() < len(labels)
-    ]
-    if len(areas) == len(classes) > 2:
+    auc = areas(labels, exact)
+    if None not in auc and len(classes) > 2:
         whole = metrics.roc_auc_score(labels, exact, multi_class="ovr", average="macro")
-        assert abs(whole - np.mean(areas)) < 1e-12
+        assert abs(whole - mean(auc)) < 1e-12
+    logits = None if logits is None else logits.astype(np.float32)
+    logit_auc = [None] * len(classes) if logits is None else areas(labels, logits.astype(np.float64))
 
     def averages(kind):
         found = metrics.precision_recall_fscore_support(labels, predicted, average=kind, zero_division=0)
@@ -66,15 +77,18 @@ def case(name, labels, probabilities):
         "labels": labels.tolist(),
         # The shortest decimals that give the same float32.
         "probabilities": [[float(str(value)) for value in row] for row in probabilities],
+        "logits": None if logits is None else [[float(str(value)) for value in row] for row in logits],
         "accuracy": metrics.accuracy_score(labels, predicted),
         "mean_class_accuracy": metrics.balanced_accuracy_score(labels, predicted),
         "macro_average": averages("macro"),
         "weighted_average": averages("weighted"),
         "per_class": [
-            {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)} for p, r, f, s in zip(*each)
+            {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s), "auc": a, "logit_auc": l}
+            for p, r, f, s, a, l in zip(*each, auc, logit_auc)
         ],
         "confusion": metrics.confusion_matrix(labels, predicted, labels=classes).tolist(),
-        "auc": float(np.mean(areas)) if areas else None,
+        "auc": mean(auc),
+        "logit_auc": mean(logit_auc),
         "ece": calibration_error(labels, exact),
         "nll": metrics.log_loss(labels, exact, labels=classes),
         "interval": bootstrap(predicted == labels),
@@ -92,11 +106,11 @@ def main():
         return labels, logits * sharpness
 
     labels, logits = draw(240, 8, [0.35, 0.25, 0.12, 0.1, 0.1, 0.03, 0.03, 0.02])
-    cases = [case("eight classes", labels, softmax(logits))]
+    cases = [case("eight classes", labels, softmax(logits), logits)]
 
     some, values = draw(90, 7, [0.5, 0.3, 0.2, 0, 0, 0, 0])
     values[:, 5:] = -30.0
-    cases.append(case("absent classes", some, softmax(values)))
+    cases.append(case("absent classes", some, softmax(values), values))
 
     some, values = draw(60, 7, [0.4, 0, 0.2, 0.2, 0.2, 0, 0])
     cases.append(case("predicted but never true", some, softmax(values * 0.4)))

@@ -115,6 +115,7 @@ def schedules():
         ("epoch", {"kind": "exponential", "gamma": 0.9}, "ExponentialLR", {"gamma": 0.9}),
         ("epoch", {"kind": "cosine", "per": "epoch"}, "CosineAnnealingLR", {"T_max": epochs}),
         ("epoch", {"kind": "polynomial", "per": "epoch", "power": 0.9}, "PolynomialLR", {"total_iters": epochs, "power": 0.9}),
+        ("step", {"kind": "multi-step", "milestones": [7, 31], "gamma": 0.3, "per": "step"}, "MultiStepLR", {"milestones": [7, 31], "gamma": 0.3}),
         ("step", {"kind": "cosine", "final_rate": 0.002}, "CosineAnnealingLR", {"T_max": epochs * steps, "eta_min": 0.002}),
         ("step", {"kind": "polynomial", "power": 2.0}, "PolynomialLR", {"total_iters": epochs * steps, "power": 2.0}),
     ]

@@ -19,16 +19,26 @@ pub(crate) fn table(sink: &mut dyn Write, evaluation: &Evaluation) -> Result<()>
         high * 100.0
     )?;
     writeln!(sink, "mean class      {:6.2} %", evaluation.mean_class_accuracy * 100.0)?;
-    writeln!(sink, "macro F1        {:6.4}     weighted F1 {:.4}", evaluation.macro_f1, evaluation.weighted_f1)?;
-    let auc = evaluation.auc.map_or("-".to_owned(), |auc| format!("{auc:.4}"));
-    writeln!(sink, "AUC {auc}   ECE {:.4}   NLL {:.4}", evaluation.ece, evaluation.nll)?;
-    writeln!(sink, "{:<12} {:>9} {:>9} {:>9} {:>8}", "class", "precision", "recall", "F1", "pictures")?;
+    writeln!(sink, "macro F1        {:6.4}", evaluation.macro_f1)?;
+    let Evaluation { weighted_precision, weighted_recall, weighted_f1, .. } = evaluation;
+    writeln!(
+        sink,
+        "weighted        precision {weighted_precision:.4}   recall {weighted_recall:.4}   F1 {weighted_f1:.4}"
+    )?;
+    let area = |auc: Option<f64>| auc.map_or("-".to_owned(), |auc| format!("{auc:.4}"));
+    let [auc, logit_auc] = [evaluation.auc, evaluation.logit_auc].map(area);
+    writeln!(sink, "AUC {auc} (of logits {logit_auc})   ECE {:.4}   NLL {:.4}", evaluation.ece, evaluation.nll)?;
+    writeln!(sink, "{:<12} {:>9} {:>9} {:>9} {:>9} {:>8}", "class", "precision", "recall", "F1", "AUC", "pictures")?;
     for class in evaluation.classes.iter() {
         let figures = &evaluation.per_class[&class];
         writeln!(
             sink,
-            "{class:<12} {:>9.4} {:>9.4} {:>9.4} {:>8}",
-            figures.precision, figures.recall, figures.f1, figures.support
+            "{class:<12} {:>9.4} {:>9.4} {:>9.4} {:>9} {:>8}",
+            figures.precision,
+            figures.recall,
+            figures.f1,
+            area(figures.auc),
+            figures.support
         )?;
     }
     Ok(())

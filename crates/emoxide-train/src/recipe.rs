@@ -100,7 +100,7 @@ impl Part {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
-    /// Passes over the training split.
+    /// Passes over the training split; fewer where `run.max_steps` ends the run.
     pub epochs: usize,
     /// How the optimiser's rate changes.
     #[serde(default)]
@@ -134,6 +134,9 @@ pub struct Run {
     /// Batches whose gradients are averaged before a step.
     #[serde(default = "one")]
     pub accumulate: usize,
+    /// Optimiser steps after which the run ends, in the middle of an epoch if need be, which is closed there. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<usize>,
     /// What the convolutions of a step multiply, `f32` or `bf16`; the latter on a CPU only.
     #[serde(default)]
     pub precision: TrainingPrecision,
@@ -215,6 +218,11 @@ impl Recipe {
         toml::from_str(text).map_err(|error| RecipeError::Content { path: path.to_owned(), message: error.to_string() })
     }
 
+    /// Optimiser steps of the whole run, at so many in a full epoch.
+    pub(crate) fn steps(&self, per_epoch: usize) -> usize {
+        self.schedule.epochs.saturating_mul(per_epoch).min(self.run.max_steps.unwrap_or(usize::MAX))
+    }
+
     /// The card of the model that this trains, before anything is known of its weights.
     pub(crate) fn card(&self) -> Card {
         let Self { data, network, run, .. } = self;
@@ -234,10 +242,11 @@ impl Recipe {
     }
 
     fn validate(&self) -> Result<(), RecipeError> {
-        let Self { data, network, augment, optimiser, schedule, run, .. } = self;
+        let Self { data, network, augment, objective, optimiser, schedule, run, .. } = self;
         check(schedule.epochs > 0, "schedule.epochs", schedule.epochs, "at least one epoch is needed")?;
         check(run.batch_size >= 2, "run.batch_size", run.batch_size, "batch normalisation needs at least 2")?;
         check(run.accumulate > 0, "run.accumulate", run.accumulate, "1 means no accumulation")?;
+        check(run.max_steps != Some(0), "run.max_steps", 0, "at least one step is needed; leave it out for no limit")?;
         let decay = run.ema.unwrap_or(0.0);
         check((0.0..1.0).contains(&decay), "run.ema", decay, "a decay lies between 0 and 1")?;
         let share = data.hold_out;
@@ -246,6 +255,8 @@ impl Recipe {
         check(chosen, "data.hold_out", share, "name `data.select`, a share above 0, or run.select_on = \"last\"")?;
         let tested = !data.test.is_empty() || run.select_on != SelectOn::Test;
         check(tested, "run.select_on", "test", "`data.test` names no split")?;
+        let votes = data.train.labels == LabelRule::Soft && !objective.takes_votes();
+        check(!votes, "data.train.labels", "soft", "this objective wants single classes, as of \"majority\"")?;
         optimiser.check()?;
         schedule.shape.check()?;
         data.sampler.check()?;

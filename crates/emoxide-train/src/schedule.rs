@@ -33,11 +33,14 @@ pub enum ScheduleConfig {
     },
     /// Multiplies the rate by `gamma` at every milestone, as `MultiStepLR`.
     MultiStep {
-        /// Number of finished epochs at each drop.
+        /// Number of finished epochs, or optimiser steps, at each drop.
         milestones: Vec<usize>,
         /// Factor of one drop.
         #[serde(default = "tenth")]
         gamma: f64,
+        /// Whether milestones count steps or epochs.
+        #[serde(default = "epoch")]
+        per: Per,
         /// Length of the linear warm-up in epochs.
         #[serde(default)]
         warmup_epochs: f64,
@@ -91,6 +94,10 @@ fn tenth() -> f64 {
     0.1
 }
 
+fn epoch() -> Per {
+    Per::Epoch
+}
+
 fn one() -> f64 {
     1.0
 }
@@ -132,8 +139,8 @@ impl ScheduleConfig {
         }
     }
 
-    /// The rate of optimiser step `step`, counted from 0 over the whole run of `epochs · steps_per_epoch` steps.
-    pub fn rate(&self, base_rate: f64, step: usize, steps_per_epoch: usize, epochs: usize) -> f64 {
+    /// The rate of optimiser step `step`, counted from 0 over the whole run of `steps` steps.
+    pub fn rate(&self, base_rate: f64, step: usize, steps_per_epoch: usize, steps: usize) -> f64 {
         let steps_per_epoch = steps_per_epoch.max(1);
         let warmup = (self.warmup_epochs().max(0.0) * steps_per_epoch as f64).round() as usize;
         let rising = if step < warmup { (step + 1) as f64 / warmup as f64 } else { 1.0 };
@@ -141,7 +148,7 @@ impl ScheduleConfig {
 
         // Share of the run after the warm-up that lies behind, 0 to 1.
         let progress = |per: Per| {
-            let (done, total) = (step.saturating_sub(warmup), (epochs * steps_per_epoch).saturating_sub(warmup).max(1));
+            let (done, total) = (step.saturating_sub(warmup), steps.saturating_sub(warmup).max(1));
             let (done, total) = match per {
                 Per::Step => (done, total),
                 Per::Epoch => (done / steps_per_epoch, total.div_ceil(steps_per_epoch)),
@@ -151,8 +158,9 @@ impl ScheduleConfig {
         let falling = match self {
             Self::Constant { .. } => base_rate,
             Self::Step { every, gamma, .. } => base_rate * gamma.powi(epoch.checked_div(*every).unwrap_or(0) as i32),
-            Self::MultiStep { milestones, gamma, .. } => {
-                base_rate * gamma.powi(milestones.iter().filter(|milestone| epoch >= **milestone).count() as i32)
+            Self::MultiStep { milestones, gamma, per, .. } => {
+                let done = if *per == Per::Step { step } else { epoch };
+                base_rate * gamma.powi(milestones.iter().filter(|milestone| done >= **milestone).count() as i32)
             }
             Self::Exponential { gamma, .. } => base_rate * gamma.powi(epoch as i32),
             Self::Polynomial { power, per, .. } => base_rate * (1.0 - progress(*per)).powf(*power),

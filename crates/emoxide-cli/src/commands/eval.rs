@@ -8,9 +8,9 @@ use clap::Args;
 use emoxide::labels::Expression;
 use emoxide_train::data::{DataError, DataSpec, LabelRule, Split};
 use emoxide_train::evaluate::{Evaluation, Metrics, Subject};
-use emoxide_train::recipe::Part;
+use emoxide_train::recipe::{Part, Recipe};
 use emoxide_train::report;
-use emoxide_train::train::{measure, subject};
+use emoxide_train::train::{Changes, measure, subject};
 
 use crate::commands::computing::Computing;
 use crate::{Finish, figures, output, progress};
@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Measure on these classes only: 7 is short for --drop contempt
     #[arg(long)]
     classes: Option<String>,
+    /// Change the pictures at random as this recipe changes them in training, from its seed on
+    #[arg(long, value_name = "RECIPE")]
+    augment: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -79,11 +82,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         error => error.into(),
     })?;
 
+    let recipe = arguments.augment.as_deref().map(|path| Recipe::load(path, &[])).transpose()?;
+    let changes = recipe.as_ref().map(|recipe| Changes { augment: &recipe.augment, seed: recipe.run.seed });
+    if changes.is_some_and(|changes| changes.augment.is_empty()) {
+        bail!("--augment: the recipe changes nothing; its section `augment` lists no operation");
+    }
+
     let bar = progress::bar(data.len(), "eval", arguments.quiet);
-    let predictions = measure(&model, &data, &mut |done| bar.inc(done as u64))?;
+    let predictions = measure(&model, &data, changes, &mut |done| bar.inc(done as u64))?;
     bar.finish_and_clear();
     let metrics = Metrics::compute(&predictions)?;
-    let evaluation = Evaluation::new(subject(&part, &model, &classes), &classes, &metrics);
+    let evaluation = Evaluation::new(subject(&part, &model, &classes, changes), &classes, &metrics);
     let text = serde_json::to_string_pretty(&evaluation)?;
     if let Some(path) = &arguments.results {
         fs_err::write(path, &text)?;

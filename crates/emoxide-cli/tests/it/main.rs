@@ -6,6 +6,7 @@ mod bad_inputs;
 mod bench;
 mod models;
 mod predict;
+mod protocols;
 mod train;
 
 use std::path::{Path, PathBuf};

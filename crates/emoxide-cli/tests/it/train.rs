@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::{emoxide, err, out, root, run};
 
-fn quick(data: &Path, run_dir: &Path, more: &[&str]) -> Vec<String> {
+pub(crate) fn quick(data: &Path, run_dir: &Path, more: &[&str]) -> Vec<String> {
     let mut arguments = vec!["train".to_owned(), root().join("recipes/quick.toml").display().to_string()];
     arguments.extend(["--data".to_owned(), format!("folder={}", data.display())]);
     arguments.extend(["--run-dir".to_owned(), run_dir.display().to_string(), "--quiet".to_owned()]);
@@ -13,12 +13,12 @@ fn quick(data: &Path, run_dir: &Path, more: &[&str]) -> Vec<String> {
     arguments
 }
 
-fn texts(arguments: &[String]) -> Vec<&str> {
+pub(crate) fn texts(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 
 /// `metrics.csv` without the one column that holds wall time.
-fn metrics(run_dir: &Path) -> Vec<String> {
+pub(crate) fn metrics(run_dir: &Path) -> Vec<String> {
     let text = fs_err::read_to_string(run_dir.join("metrics.csv")).unwrap();
     text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
 }
@@ -210,6 +210,19 @@ fn recipes_and_data_that_cannot_work_are_refused() {
         Case { arguments: vec!["train", &default, "--run-dir", &run_dir], said: "--data ferplus=DIR" },
         Case { arguments: vec!["train", &default, "--data", &nowhere, "--run-dir", &run_dir], said: "nowhere" },
         Case { arguments: vec!["train", &default, "--set", "schedule.epochs=0"], said: "at least one epoch" },
+        Case { arguments: vec!["train", &default, "--set", "run.max_steps=0"], said: "at least one step" },
+        Case {
+            arguments: vec!["train", &default, "--set", "objective={kind='sparse-centre'}"],
+            said: "this objective wants single classes",
+        },
+        Case {
+            arguments: vec!["train", &default, "--set", "data.preprocess.resize={width=40,height=50}"],
+            said: "data.preprocess.resize is 40x50",
+        },
+        Case {
+            arguments: vec!["train", &default, "--set", "augment={test=true,image=[],tensor=[]}"],
+            said: "lists no operation",
+        },
         Case { arguments: vec!["train", &default, "--set", "run.seed"], said: "section.key=value" },
         Case { arguments: vec!["train", &default, "--set", "optimiser.clip_norm=0"], said: "clip_norm" },
         Case { arguments: vec!["train", &default, "--set", "optimiser.momentum=0"], said: "nesterov" },

@@ -140,12 +140,12 @@ pub fn luminance([red, green, blue]: [u8; 3]) -> u8 {
 }
 
 /// `from` at factor 0, `to` at 1, beyond it above; the fraction is cut off.
-fn blend(from: u8, to: u8, factor: f32) -> u8 {
+pub(super) fn blend(from: u8, to: u8, factor: f32) -> u8 {
     // A cast from float to u8 saturates.
     (f32::from(from) + factor * (f32::from(to) - f32::from(from))) as u8
 }
 
-fn map_values(image: &mut RgbImage, table: &[u8; 256]) {
+pub(super) fn map_values(image: &mut RgbImage, table: &[u8; 256]) {
     image.iter_mut().for_each(|value| *value = table[usize::from(*value)]);
 }
 

@@ -1,7 +1,6 @@
 //! Resizing and cutting out windows.
 
-use emoxide::image::{Filter, RgbImage, resize};
-use image::Rgb;
+use emoxide::image::{Filter, RgbImage, centre, resize, window};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -51,16 +50,43 @@ impl CenterCrop {
 
     /// The middle of a picture.
     pub fn apply(&self, image: &RgbImage) -> RgbImage {
-        let start = |image: u32, window: u32| {
-            if window > image {
-                -i64::from((window - image) / 2)
-            } else {
-                // Half a pixel goes to the even side, as Python's `round` has it.
-                (f64::from(image - window) / 2.0).round_ties_even() as i64
-            }
-        };
-        let (left, top) = (start(image.width(), self.width), start(image.height(), self.height));
-        window(image, left, top, self.width, self.height, [0; 3])
+        centre(image, self.width, self.height)
+    }
+}
+
+/// Cuts out one of the four corners or the middle, each with the same probability: a random one of torchvision's `FiveCrop`,
+/// as the authors of DACL train.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FiveCrop {
+    /// Side of the square window in pixels.
+    pub size: u32,
+}
+
+impl FiveCrop {
+    pub(super) fn check(&self) -> Result<(), AugmentError> {
+        check_size("five-crop", self.size, self.size)
+    }
+
+    pub(super) fn apply(&self, image: &RgbImage, random: &mut impl Rng) -> Result<RgbImage, AugmentError> {
+        let size = self.size;
+        let found = image.dimensions();
+        if size > found.0 || size > found.1 {
+            return Err(AugmentError::TooSmall { kind: "five-crop", wanted: (size, size), found });
+        }
+        Ok(self.crop(image, random.random_range(0..5)))
+    }
+
+    /// One of the five: top left, top right, bottom left, bottom right, middle. The window must fit.
+    pub fn crop(&self, image: &RgbImage, which: usize) -> RgbImage {
+        let size = self.size;
+        if which == 4 {
+            return centre(image, size, size);
+        }
+        let (right, bottom) = (i64::from(image.width()) - i64::from(size), i64::from(image.height()) - i64::from(size));
+        let left = if which % 2 == 0 { 0 } else { right };
+        let top = if which < 2 { 0 } else { bottom };
+        window(image, left, top, size, size, [0; 3])
     }
 }
 
@@ -191,29 +217,6 @@ impl ResizedCrop {
         let cut = window(image, left, top, place.width, place.height, [0; 3]);
         resize(&cut, self.width, self.height, self.filter)
     }
-}
-
-/// A window of a picture, which may reach beyond it; `fill` stands where there is no picture.
-pub fn window(image: &RgbImage, left: i64, top: i64, width: u32, height: u32, fill: [u8; 3]) -> RgbImage {
-    let mut out = RgbImage::from_pixel(width, height, Rgb(fill));
-    let first = left.max(0);
-    let last = (left + i64::from(width)).min(i64::from(image.width()));
-    if last <= first {
-        return out;
-    }
-    let (source_stride, out_stride) = (image.width() as usize * 3, width as usize * 3);
-    let source_columns = first as usize * 3..last as usize * 3;
-    let out_start = (first - left) as usize * 3;
-    let source = image.as_raw();
-    for (row, line) in out.chunks_exact_mut(out_stride).enumerate() {
-        let source_row = top + row as i64;
-        if source_row >= 0 && source_row < i64::from(image.height()) {
-            let start = source_row as usize * source_stride;
-            let columns = &source[start + source_columns.start..start + source_columns.end];
-            line[out_start..out_start + columns.len()].copy_from_slice(columns);
-        }
-    }
-    out
 }
 
 fn check_size(kind: &'static str, width: u32, height: u32) -> Result<(), AugmentError> {

@@ -7,6 +7,7 @@ pub mod colour;
 pub mod crop;
 pub mod erase;
 pub mod noise;
+pub mod policy;
 mod random;
 pub mod warp;
 
@@ -15,9 +16,10 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use colour::{BrightnessContrast, ColourJitter, Greyscale};
-use crop::{CenterCrop, RandomCrop, Resize, ResizedCrop};
+use crop::{CenterCrop, FiveCrop, RandomCrop, Resize, ResizedCrop};
 use erase::Erasing;
 use noise::{GaussianNoise, RgbShift};
+use policy::RandAugment;
 pub use random::{SampleKey, normal_pair};
 use random::{Stage, check_probability, happens};
 use warp::{Affine, Rotation};
@@ -26,6 +28,9 @@ use warp::{Affine, Rotation};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {
+    /// Whether the pictures that a run is chosen by and tested on are changed too, as some papers' programs do by one transform
+    /// for both. What each one gets follows from the run's seed and its place in the data set; every figure says so.
+    pub test: bool,
     /// Done to the decoded 8-bit picture, before the preprocessing that training shares with inference.
     pub image: Vec<ImageAugment>,
     /// Done to the normalised input of the network, after it.
@@ -44,6 +49,8 @@ pub enum ImageAugment {
     RandomCrop(RandomCrop),
     /// Cuts out a window of random area and shape and resizes it.
     ResizedCrop(ResizedCrop),
+    /// Cuts out one of the corners or the middle.
+    FiveCrop(FiveCrop),
     /// Turns about the middle.
     Rotation(Rotation),
     /// Turns, shifts, scales and shears in one pass.
@@ -64,6 +71,8 @@ pub enum ImageAugment {
     RgbShift(RgbShift),
     /// Adds independent normal noise.
     GaussianNoise(GaussianNoise),
+    /// Runs operations drawn from a fixed list, all of the same strength.
+    RandAugment(RandAugment),
     /// Runs a list of operations, or none of them.
     RandomApply {
         /// Probability.
@@ -101,6 +110,9 @@ pub enum AugmentError {
         /// What would do.
         wanted: &'static str,
     },
+    /// Changes to test pictures, and none listed.
+    #[error("augment.test is true, but `augment` lists no operation: list some, or remove it")]
+    NothingToTest,
     /// A crop that does not fit.
     #[error("augmentation `{kind}` wants {} by {} pixels of a picture with {} by {}: resize first, or pad", wanted.0, wanted.1, found.0, found.1)]
     TooSmall {
@@ -125,8 +137,16 @@ impl AugmentConfig {
         self.image.is_empty() && self.tensor.is_empty()
     }
 
+    /// Whether an operation decides on the size of the picture, so that its result is no whole picture any more.
+    pub fn sets_size(&self) -> bool {
+        self.image.iter().any(ImageAugment::sets_size)
+    }
+
     /// Checks every parameter, so that a bad recipe fails before the first picture is read.
     pub fn check(&self) -> Result<(), AugmentError> {
+        if self.test && self.is_empty() {
+            return Err(AugmentError::NothingToTest);
+        }
         self.image.iter().try_for_each(ImageAugment::check)?;
         self.tensor.iter().try_for_each(|TensorAugment::Erasing(op)| op.check())
     }
@@ -147,12 +167,23 @@ impl AugmentConfig {
 }
 
 impl ImageAugment {
+    fn sets_size(&self) -> bool {
+        match self {
+            Self::Resize(_) | Self::CenterCrop(_) | Self::RandomCrop(_) | Self::ResizedCrop(_) | Self::FiveCrop(_) => {
+                true
+            }
+            Self::RandomApply { ops, .. } => ops.iter().any(Self::sets_size),
+            _ => false,
+        }
+    }
+
     fn check(&self) -> Result<(), AugmentError> {
         match self {
             Self::Resize(op) => op.check(),
             Self::CenterCrop(op) => op.check(),
             Self::RandomCrop(op) => op.check(),
             Self::ResizedCrop(op) => op.check(),
+            Self::FiveCrop(op) => op.check(),
             Self::Rotation(op) => op.check(),
             Self::Affine(op) => op.check(),
             Self::HorizontalFlip { probability } => check_probability("horizontal-flip", *probability),
@@ -161,6 +192,7 @@ impl ImageAugment {
             Self::Greyscale(op) => op.check(),
             Self::RgbShift(op) => op.check(),
             Self::GaussianNoise(op) => op.check(),
+            Self::RandAugment(op) => op.check(),
             Self::RandomApply { probability, ops } => {
                 check_probability("random-apply", *probability)?;
                 ops.iter().try_for_each(Self::check)
@@ -174,6 +206,8 @@ impl ImageAugment {
             Self::CenterCrop(op) => return Ok(op.apply(&image)),
             Self::RandomCrop(op) => return op.apply(image, random),
             Self::ResizedCrop(op) => return Ok(op.apply(&image, random)),
+            Self::FiveCrop(op) => return op.apply(&image, random),
+            Self::RandAugment(op) => return Ok(op.apply(image, random)),
             Self::Rotation(op) => return Ok(op.apply(&image, random)),
             Self::Affine(op) => return Ok(op.apply(&image, random)),
             Self::HorizontalFlip { probability } => {

@@ -12,9 +12,9 @@ use super::AugmentError;
 pub struct SampleKey {
     /// Seed of the run.
     pub seed: u64,
-    /// Epoch, from 1.
+    /// Epoch, from 1; evaluation is epoch 0.
     pub epoch: u64,
-    /// Position of the sample in the epoch's order.
+    /// Position of the sample in the epoch's order, in evaluation that in the data set.
     pub index: u64,
 }
 

@@ -126,11 +126,16 @@ pub type Matrix = [f64; 6];
 /// The matrix of a counter-clockwise turn about the middle (Pillow's `rotate`, torchvision's `RandomRotation`).
 pub fn rotation_matrix(width: u32, height: u32, degrees: f64) -> Matrix {
     let (sine, cosine) = (-degrees.to_radians()).sin_cos();
-    about_middle(width, height, [cosine, sine, -sine, cosine], [0.0; 2])
+    about([f64::from(width) / 2.0, f64::from(height) / 2.0], [cosine, sine, -sine, cosine], [0.0; 2])
 }
 
 /// The matrix of a draw: the inverse of shifting after scaling, shearing and turning about the middle.
 pub fn affine_matrix(width: u32, height: u32, draw: &AffineDraw) -> Matrix {
+    affine_about([f64::from(width) / 2.0, f64::from(height) / 2.0], draw)
+}
+
+/// The same about another place of the picture.
+pub fn affine_about(middle: [f64; 2], draw: &AffineDraw) -> Matrix {
     let turn = draw.angle.to_radians();
     let [shear_x, shear_y] = draw.shear.map(f64::to_radians);
     let a = (turn - shear_y).cos() / shear_y.cos();
@@ -139,12 +144,11 @@ pub fn affine_matrix(width: u32, height: u32, draw: &AffineDraw) -> Matrix {
     let d = -(turn - shear_y).sin() * shear_x.tan() / shear_y.cos() + turn.cos();
     // [a b; c d] has determinant one.
     let inverse = [d, -b, -c, a].map(|value| value / draw.scale);
-    about_middle(width, height, inverse, draw.translate)
+    about(middle, inverse, draw.translate)
 }
 
-/// A linear map from result to source that keeps the middle, after undoing a shift.
-fn about_middle(width: u32, height: u32, [xx, xy, yx, yy]: [f64; 4], shift: [f64; 2]) -> Matrix {
-    let middle = [f64::from(width) / 2.0, f64::from(height) / 2.0];
+/// A linear map from result to source that keeps one place, after undoing a shift.
+fn about(middle: [f64; 2], [xx, xy, yx, yy]: [f64; 4], shift: [f64; 2]) -> Matrix {
     let [x, y] = [-middle[0] - shift[0], -middle[1] - shift[1]];
     [xx, xy, xx * x + xy * y + middle[0], yx, yy, yx * x + yy * y + middle[1]]
 }

@@ -23,6 +23,10 @@ pub struct ClassMetrics {
     pub f1: f64,
     /// Number of images of this class.
     pub support: usize,
+    /// Area under the curve of this class's probability against the rest; none where it has no image or all of them.
+    pub auc: Option<f64>,
+    /// The same of the scores before the softmax, which rank images otherwise; none also where they are not known.
+    pub logit_auc: Option<f64>,
 }
 
 /// Precision, recall and F1 averaged over classes.
@@ -56,6 +60,8 @@ pub struct Metrics {
     /// Mean area under the curve of each class against the rest; over the classes that have images and do not have
     /// them all, none where there is no such class.
     pub auc: Option<f64>,
+    /// The same of the scores before the softmax; none also where they are not known.
+    pub logit_auc: Option<f64>,
     /// Expected calibration error of the most probable class, 15 bins of equal width, each open below.
     pub ece: f64,
     /// Mean negative logarithm of the probability of the true class.
@@ -84,6 +90,8 @@ impl Metrics {
                     recall: share(hits, support),
                     f1: share(2 * hits, support + given(class)),
                     support,
+                    auc: auc(&predictions.probabilities, labels, class),
+                    logit_auc: predictions.logits.as_ref().and_then(|logits| auc(logits, labels, class)),
                 }
             })
             .collect();
@@ -91,6 +99,9 @@ impl Metrics {
         let macro_average = averages(&per_class, |class| f64::from(u8::from(occurs(class))));
         let weighted_average = averages(&per_class, |class| per_class[class].support as f64);
         let found: Vec<f64> = per_class.iter().filter(|class| class.support > 0).map(|class| class.recall).collect();
+
+        let auc = mean(per_class.iter().filter_map(|class| class.auc));
+        let logit_auc = mean(per_class.iter().filter_map(|class| class.logit_auc));
 
         let correct: Vec<bool> = labels.iter().zip(&predicted).map(|(label, predicted)| label == predicted).collect();
         let hits = correct.iter().filter(|correct| **correct).count();
@@ -102,7 +113,8 @@ impl Metrics {
             weighted_average,
             per_class,
             confusion,
-            auc: mean_auc(predictions),
+            auc,
+            logit_auc,
             ece: calibration_error(predictions, &correct),
             nll: mean_nll(predictions),
             interval: bootstrap(&correct),
@@ -127,18 +139,18 @@ fn averages(per_class: &[ClassMetrics], weight: impl Fn(usize) -> f64) -> Averag
     }
 }
 
-/// One-vs-rest area under the curve, mean over classes.
-fn mean_auc(predictions: &Predictions) -> Option<f64> {
-    let areas: Vec<f64> = (0..predictions.classes.len()).filter_map(|class| auc(predictions, class)).collect();
-    (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
+/// The mean; none of nothing.
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let values: Vec<f64> = values.collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Probability that an image of `class` scores higher than another image; equal scores count half (Mann and Whitney).
-fn auc(predictions: &Predictions, class: usize) -> Option<f64> {
-    let mut scores: Vec<(f32, bool)> = predictions
-        .probabilities
+/// `scores` has a row for every image and a column for every class.
+fn auc(scores: &[Vec<f32>], labels: &[usize], class: usize) -> Option<f64> {
+    let mut scores: Vec<(f32, bool)> = scores
         .iter()
-        .zip(&predictions.labels)
+        .zip(labels)
         .map(|(values, label)| (values[class] + 0.0, *label == class)) // -0 becomes 0, which it equals
         .collect();
     let positives = scores.iter().filter(|(_, positive)| *positive).count();

@@ -20,6 +20,8 @@ pub struct Predictions {
     pub labels: Vec<usize>,
     /// Probabilities of each image, one per class, summing to 1.
     pub probabilities: Vec<Vec<f32>>,
+    /// Scores of each image before the softmax, one per class, where they are known: a table does not hold them.
+    pub logits: Option<Vec<Vec<f32>>>,
 }
 
 /// Why answers were refused, not written or not read.
@@ -108,15 +110,18 @@ impl Predictions {
     /// Checks that the lists run in step and that every row fits the classes.
     pub fn check(&self) -> Result<(), PredictionError> {
         let (files, labels, rows) = (self.files.len(), self.labels.len(), self.probabilities.len());
-        if files != labels || labels != rows {
+        let scored = self.logits.as_ref().is_none_or(|logits| logits.len() == rows);
+        if files != labels || labels != rows || !scored {
             return Err(PredictionError::Lengths { files, labels, rows });
         }
         if rows == 0 {
             return Err(PredictionError::Empty);
         }
         let classes = self.classes.len();
+        let sound = |values: &[f32]| values.len() == classes && values.iter().all(|value| value.is_finite());
         for (row, (label, values)) in self.labels.iter().zip(&self.probabilities).enumerate() {
-            if *label >= classes || values.len() != classes || values.iter().any(|value| !value.is_finite()) {
+            let scored = self.logits.as_ref().is_none_or(|logits| sound(&logits[row]));
+            if *label >= classes || !sound(values) || !scored {
                 let file = self.files[row].clone();
                 return Err(PredictionError::Row { row, file, label: *label, found: values.len(), classes });
             }
@@ -155,7 +160,8 @@ impl Predictions {
             return Err(PredictionError::Header { path: path.to_owned(), found });
         }
         let classes = Classes::from_names(header.iter().skip(LEADING.len())).map_err(|source| label(1, source))?;
-        let mut found = Self { classes, files: Vec::new(), labels: Vec::new(), probabilities: Vec::new() };
+        let mut found =
+            Self { classes, files: Vec::new(), labels: Vec::new(), probabilities: Vec::new(), logits: None };
         for record in reader.records() {
             let record = record.map_err(table)?;
             let line = record.position().map_or(0, csv::Position::line);

@@ -40,10 +40,16 @@ pub struct Evaluation {
     pub interval: [f64; 2],
     /// Figures of each class, in canonical order.
     pub per_class: BTreeMap<Expression, ClassMetrics>,
+    /// Mean precision over classes, each weighted by its images.
+    pub weighted_precision: f64,
+    /// Mean recall over classes, each weighted by its images, which is the accuracy.
+    pub weighted_recall: f64,
     /// Mean F1 over classes, each weighted by its images.
     pub weighted_f1: f64,
     /// Mean one-vs-rest area under the curve; null where no class has both sides.
     pub auc: Option<f64>,
+    /// The same of the scores before the softmax.
+    pub logit_auc: Option<f64>,
     /// Expected calibration error, 15 bins.
     pub ece: f64,
     /// Mean negative log-likelihood.
@@ -65,8 +71,11 @@ impl Evaluation {
             macro_f1: metrics.macro_average.f1,
             interval: metrics.interval,
             per_class: classes.iter().zip(metrics.per_class.iter().copied()).collect(),
+            weighted_precision: metrics.weighted_average.precision,
+            weighted_recall: metrics.weighted_average.recall,
             weighted_f1: metrics.weighted_average.f1,
             auc: metrics.auc,
+            logit_auc: metrics.logit_auc,
             ece: metrics.ece,
             nll: metrics.nll,
             classes: classes.clone(),

@@ -1,14 +1,24 @@
 //! What training minimises.
 
 mod cross_entropy;
+mod sparse_centre;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use emoxide::labels::{Classes, Expression};
+use emoxide::models::{Classifier, Network, Outputs};
 use serde::{Deserialize, Serialize};
 
 pub use cross_entropy::CrossEntropy;
+pub use sparse_centre::SparseCentre;
+
+use crate::snapshot::{self, StateError, Tensors};
+
+/// The centres' name in a saved state.
+const CENTRES: &str = "centres";
 
 /// The objective of a recipe: `[objective] kind = "cross-entropy"` and the keys of the variant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +37,27 @@ pub enum ObjectiveConfig {
         #[serde(default)]
         soft_labels: bool,
     },
+    /// Cross-entropy plus the sparse centre loss (see [`SparseCentre`]), of networks that weigh their embedding by
+    /// attention; for single classes, not for votes.
+    SparseCentre {
+        /// How much the sparse centre loss counts, `λ`.
+        #[serde(default = "hundredth")]
+        weight: f64,
+        /// Rate at which the centres follow their classes, `α`, in `0..1`.
+        #[serde(default = "half")]
+        centre_rate: f64,
+        /// Share of each target of the cross-entropy that is spread evenly over all classes, in `0..1`.
+        #[serde(default)]
+        label_smoothing: f64,
+    },
+}
+
+fn hundredth() -> f64 {
+    0.01
+}
+
+fn half() -> f64 {
+    0.5
 }
 
 impl Default for ObjectiveConfig {
@@ -84,6 +115,18 @@ pub enum ObjectiveError {
     /// Smoothing outside its range.
     #[error("objective.label_smoothing is {0}: it lies between 0 and 1")]
     BadSmoothing(f64),
+    /// A negative or infinite weight of the sparse centre loss.
+    #[error("objective.weight is {0}: it is finite and not negative")]
+    BadCentreWeight(f64),
+    /// A rate at which centres would not settle.
+    #[error("objective.centre_rate is {0}: it lies between 0 and 1")]
+    BadCentreRate(f64),
+    /// Nothing to weigh the embedding by.
+    #[error(
+        "objective.kind = \"sparse-centre\" weighs the embedding by the network's attention, and this network gives none: \
+         choose a network that does, such as network.kind = \"dacl\", or objective.kind = \"cross-entropy\""
+    )]
+    NoAttention,
 }
 
 impl ClassWeights {
@@ -116,38 +159,121 @@ impl ClassWeights {
 }
 
 impl ObjectiveConfig {
-    /// Builds the objective for `classes`, of which the training split holds `counts` images each.
-    pub fn init(&self, classes: &Classes, counts: &[usize], device: &Device) -> Result<Objective, ObjectiveError> {
-        match self {
-            Self::CrossEntropy { label_smoothing, class_weights, soft_labels } => {
-                if !(0.0..=1.0).contains(label_smoothing) {
-                    return Err(ObjectiveError::BadSmoothing(*label_smoothing));
-                }
-                let weights = class_weights.resolve(classes, counts)?;
-                Ok(Objective::CrossEntropy(CrossEntropy::new(
-                    *label_smoothing,
-                    weights.as_deref(),
-                    *soft_labels,
-                    device,
-                )))
-            }
+    /// Builds the objective for `classes`, of which the training split holds `counts` images each, and a network whose
+    /// embedding has so many numbers. What it learns itself is drawn here and now.
+    pub fn init(
+        &self,
+        classes: &Classes,
+        counts: &[usize],
+        embedding: usize,
+        device: &Device,
+    ) -> Result<Objective, ObjectiveError> {
+        let (Self::CrossEntropy { label_smoothing, .. } | Self::SparseCentre { label_smoothing, .. }) = *self;
+        if !(0.0..=1.0).contains(&label_smoothing) {
+            return Err(ObjectiveError::BadSmoothing(label_smoothing));
         }
+        Ok(match *self {
+            Self::CrossEntropy { ref class_weights, soft_labels, .. } => {
+                let weights = class_weights.resolve(classes, counts)?;
+                Objective::CrossEntropy(CrossEntropy::new(label_smoothing, weights.as_deref(), soft_labels, device))
+            }
+            Self::SparseCentre { weight, centre_rate, .. } => {
+                if !(weight.is_finite() && weight >= 0.0) {
+                    return Err(ObjectiveError::BadCentreWeight(weight));
+                }
+                if !(0.0..=1.0).contains(&centre_rate) {
+                    return Err(ObjectiveError::BadCentreRate(centre_rate));
+                }
+                let entropy = CrossEntropy::new(label_smoothing, None, false, device);
+                let shape = [classes.len(), embedding];
+                Objective::SparseCentre(SparseCentre::new(entropy, [weight, centre_rate], shape, device))
+            }
+        })
+    }
+
+    /// Whether targets may be distributions over the classes rather than single ones.
+    pub fn takes_votes(&self) -> bool {
+        matches!(self, Self::CrossEntropy { .. })
     }
 }
 
-/// An objective, ready to use.
+/// An objective, ready to use, with what it learns itself.
 #[derive(Clone, Debug)]
 pub enum Objective {
     /// Cross-entropy of the softmax of the logits.
     CrossEntropy(CrossEntropy),
+    /// Cross-entropy plus the sparse centre loss.
+    SparseCentre(SparseCentre),
 }
 
 impl Objective {
-    /// The loss `[1]` of logits `[batch, classes]` against target distributions `[batch, classes]`; a single class is
-    /// a row with one 1.
-    pub fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    /// Whether `network` gives what this objective looks at, for inputs of so many channels, rows and columns.
+    pub fn check(
+        &self,
+        network: &Network,
+        [channels, rows, cols]: [usize; 3],
+        device: &Device,
+    ) -> Result<(), ObjectiveError> {
         match self {
-            Self::CrossEntropy(loss) => loss.forward(logits, targets),
+            Self::CrossEntropy(_) => Ok(()),
+            Self::SparseCentre(_) => {
+                let image = Tensor::zeros([1, channels, rows, cols], &device.clone().without_autodiff());
+                let attention = network.valid().outputs(image).attention;
+                if attention.is_some() { Ok(()) } else { Err(ObjectiveError::NoAttention) }
+            }
         }
+    }
+
+    /// The loss `[1]` of a network's outputs against target distributions `[batch, classes]`; a single class is a row with
+    /// one 1. An objective that learns takes its own step from this batch.
+    pub fn forward(&mut self, outputs: Outputs, targets: Tensor<2>) -> Tensor<1> {
+        match self {
+            Self::CrossEntropy(loss) => loss.forward(outputs.logits, targets),
+            Self::SparseCentre(loss) => loss.forward(outputs, targets),
+        }
+    }
+
+    /// What it has learnt, by name; empty for objectives that learn nothing.
+    pub fn state(&self) -> Tensors {
+        match self {
+            Self::CrossEntropy(_) => Tensors::new(),
+            Self::SparseCentre(loss) => Tensors::from([(CENTRES.to_owned(), loss.centres().clone().into_data())]),
+        }
+    }
+
+    /// Takes back what [`state`](Self::state) gave.
+    pub fn restored(self, mut state: Tensors) -> Result<Self, StateError> {
+        let restored = match self {
+            Self::CrossEntropy(_) => self,
+            Self::SparseCentre(loss) => {
+                let name = || CENTRES.to_owned();
+                let data = state.remove(CENTRES).ok_or_else(|| StateError::Missing { name: name() })?;
+                let (wanted, found) = (loss.centres().dims().to_vec(), data.shape().to_vec());
+                if found != wanted {
+                    return Err(StateError::Shape { name: name(), found, wanted });
+                }
+                let centres = Tensor::from_data(data, &loss.centres().device());
+                Self::SparseCentre(loss.with_centres(centres))
+            }
+        };
+        match state.into_keys().next() {
+            None => Ok(restored),
+            Some(name) => Err(StateError::Unused { name }),
+        }
+    }
+
+    /// Writes what it has learnt to a file, beside it first; no file where it learns nothing.
+    pub fn save(&self, path: &Path) -> Result<(), StateError> {
+        let state = self.state();
+        if state.is_empty() { Ok(()) } else { snapshot::write(path, &snapshot::to_bytes(&state, &())?) }
+    }
+
+    /// Takes back what [`save`](Self::save) wrote.
+    pub fn load(self, path: &Path) -> Result<Self, StateError> {
+        if self.state().is_empty() {
+            return Ok(self);
+        }
+        let (state, ()) = snapshot::from_bytes(&fs_err::read(path)?)?;
+        self.restored(state)
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use emoxide::device::with_precision;
 use emoxide::models::Classifier;
 
-use super::loader::{self, Making};
+use super::loader::{self, Changes, Making};
 use super::state::State;
 use super::{Job, Observer, TrainError};
 use crate::data::DataSet;
@@ -29,18 +29,14 @@ pub(super) fn train_epoch(
     training.seed(recipe.run.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64));
     let order = recipe.data.sampler.order(&data.class_indices(), recipe.run.seed, epoch as u64);
     // Batch normalisation cannot train on one picture.
-    let batches = sampler::batches(&order, recipe.run.batch_size, LastBatch::AtLeast(2));
+    let mut batches = sampler::batches(&order, recipe.run.batch_size, LastBatch::AtLeast(2));
     let steps = batches.len().div_ceil(recipe.run.accumulate);
-    observer.epoch(epoch, recipe.schedule.epochs, batches.len());
+    let all_steps = recipe.steps(steps);
+    batches.truncate(recipe.run.accumulate.saturating_mul(all_steps - state.progress.steps));
+    observer.epoch(epoch, all_steps.div_ceil(steps), batches.len());
 
-    let objective = recipe.objective.init(&recipe.data.classes, &data.class_counts(), &training)?;
-    let making = Making {
-        data,
-        preprocess: &recipe.data.preprocess,
-        augment: &recipe.augment,
-        seed: recipe.run.seed,
-        epoch: epoch as u64,
-    };
+    let changes = Some(Changes { augment: &recipe.augment, seed: recipe.run.seed });
+    let making = Making { data, preprocess: &recipe.data.preprocess, changes, epoch: epoch as u64 };
     let [mut loss_sum, mut correct, mut seen] = [0.0, 0.0, 0.0];
     let mut rate = 0.0;
     std::thread::scope(|scope| {
@@ -56,24 +52,20 @@ pub(super) fn train_epoch(
             let size = images.dims()[0];
             let targets = TensorData::new(batch.targets, [size, recipe.data.classes.len()]);
             let targets = Tensor::<2>::from_data(targets, &training);
-            let logits = with_precision(recipe.run.precision, || state.network.forward(images));
-            let loss = objective.forward(logits.clone(), targets.clone());
-            let hits = logits.inner().argmax(1).equal(targets.inner().argmax(1)).int().sum();
+            let outputs = with_precision(recipe.run.precision, || state.network.outputs(images));
+            let logits = outputs.logits.clone().inner();
+            let loss = state.objective.forward(outputs, targets.clone());
+            let hits = logits.argmax(1).equal(targets.inner().argmax(1)).int().sum();
 
             let last = index + 1 == count;
-            let group = index / recipe.run.accumulate;
-            let in_group =
-                if group + 1 == steps { count - group * recipe.run.accumulate } else { recipe.run.accumulate };
+            let first_in_group = index - index % recipe.run.accumulate;
+            let in_group = recipe.run.accumulate.min(count - first_in_group);
             let gradients = GradientsParams::from_grads((loss.clone() / in_group as f64).backward(), &state.network);
             gathered.accumulate(&state.network, gradients);
 
             if last || (index + 1) % recipe.run.accumulate == 0 {
-                rate = recipe.schedule.shape.rate(
-                    recipe.optimiser.rate(),
-                    (epoch - 1) * steps + group,
-                    steps,
-                    recipe.schedule.epochs,
-                );
+                let step = state.progress.steps;
+                rate = recipe.schedule.shape.rate(recipe.optimiser.rate(), step, steps, all_steps);
                 let network = state.network.clone();
                 state.network = state.optimiser.step(rate, network, gathered.grads());
                 state.progress.steps += 1;

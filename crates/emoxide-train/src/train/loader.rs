@@ -1,8 +1,10 @@
 //! Batches ahead of the step that needs them: decoded, augmented and normalised on the CPU, two at a time at most.
 
+use std::borrow::Cow;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
+use emoxide::image::RgbImage;
 use emoxide::preprocess::Preprocess;
 use rayon::prelude::*;
 
@@ -21,13 +23,22 @@ pub(super) struct Batch {
     pub(super) targets: Vec<f32>,
 }
 
-/// How the pictures of one epoch are made.
+/// Random changes to pictures, which follow from a seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Changes<'env> {
+    /// What is changed.
+    pub augment: &'env AugmentConfig,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+/// How pictures become inputs of a network, in training and in evaluation.
 #[derive(Clone, Copy)]
 pub(super) struct Making<'env> {
     pub(super) data: &'env DataSet,
     pub(super) preprocess: &'env Preprocess,
-    pub(super) augment: &'env AugmentConfig,
-    pub(super) seed: u64,
+    pub(super) changes: Option<Changes<'env>>,
+    /// Epoch, from 1; evaluation is epoch 0.
     pub(super) epoch: u64,
 }
 
@@ -57,18 +68,36 @@ pub(super) fn batches<'scope, 'env>(
 impl Making<'_> {
     /// A batch of the samples `indices`, the first of which stands at `position` in the epoch's order.
     fn batch(&self, indices: &[usize], position: u64) -> Result<Batch, TrainError> {
-        let Self { data, preprocess, augment, seed, epoch } = *self;
-        let shape = [preprocess.channels.count(), preprocess.height as usize, preprocess.width as usize];
-        let mut images = vec![0.0; preprocess.len() * indices.len()];
-        let slots = images.par_chunks_exact_mut(preprocess.len());
-        slots.zip(indices).enumerate().try_for_each(|(offset, (slot, &index))| {
-            let key = SampleKey { seed, epoch, index: position + offset as u64 };
-            preprocess.write(&augment.apply(data.load_image(index)?, key)?, slot);
-            augment.apply_to_tensor(slot, shape, key);
-            Ok::<(), TrainError>(())
-        })?;
-        let classes = data.classes.len();
-        let targets = indices.iter().flat_map(|&index| data.samples[index].label.distribution(classes)).collect();
+        let images = self.images(indices, position)?;
+        let (samples, classes) = (&self.data.samples, self.data.classes.len());
+        let targets = indices.iter().flat_map(|&index| samples[index].label.distribution(classes)).collect();
         Ok(Batch { images, targets })
+    }
+
+    /// The inputs of the samples `indices`, `[batch, channels, rows, cols]`; the first of them has the random numbers of
+    /// `position`, the others those of the positions behind it.
+    pub(super) fn images(&self, indices: &[usize], position: u64) -> Result<Vec<f32>, TrainError> {
+        let mut images = vec![0.0; self.preprocess.len() * indices.len()];
+        let slots = images.par_chunks_exact_mut(self.preprocess.len());
+        slots.zip(indices).enumerate().try_for_each(|(offset, (slot, &index))| {
+            let image = self.data.load_image(index)?;
+            self.write(image, position + offset as u64, slot)
+        })?;
+        Ok(images)
+    }
+
+    fn write(&self, image: RgbImage, index: u64, slot: &mut [f32]) -> Result<(), TrainError> {
+        let preprocess = self.preprocess;
+        let Some(Changes { augment, seed }) = self.changes else {
+            preprocess.write(&preprocess.fit(&image), slot);
+            return Ok(());
+        };
+        let key = SampleKey { seed, epoch: self.epoch, index };
+        let image = augment.apply(image, key)?;
+        // A window that the changes cut out is the input; a whole picture has yet to be brought to size.
+        let image = if augment.sets_size() { Cow::Borrowed(&image) } else { preprocess.fit(&image) };
+        preprocess.write(&image, slot);
+        augment.apply_to_tensor(slot, preprocess.input(), key);
+        Ok(())
     }
 }

@@ -1,13 +1,13 @@
 //! A model measured on a split: the same path for training, `eval` and the final figures of a run.
 
-use emoxide::image::RgbImage;
 use emoxide::labels::Classes;
 use emoxide::weights::checkpoint::Measured;
 use emoxide::zoo::{self, Executor, Model, Precision, softmax};
 
-use super::{Job, TrainError};
+use super::loader::{Changes, Making};
+use super::{Job, TrainError, test_changes};
 use crate::data::{DataError, DataSet, Layout};
-use crate::evaluate::{Evaluation, Metrics, Predictions, Subject};
+use crate::evaluate::{Evaluation, Metrics, Predictions, Subject, fit_temperature};
 use crate::recipe::Part;
 use crate::report;
 use crate::run_dir::RunDir;
@@ -16,43 +16,70 @@ use crate::run_dir::RunDir;
 const BATCH: usize = 64;
 
 /// Logits of every picture of a split; `progress` hears how many more are done.
-pub(super) fn logits(
+fn logits(
     model: &Model,
     data: &DataSet,
+    changes: Option<Changes>,
     progress: &mut dyn FnMut(usize),
-) -> Result<Vec<Vec<f32>>, DataError> {
+) -> Result<Vec<Vec<f32>>, TrainError> {
+    let making = Making { data, preprocess: &model.card().preprocess, changes, epoch: 0 };
+    let indices: Vec<usize> = (0..data.len()).collect();
     let mut logits = Vec::with_capacity(data.len());
-    for start in (0..data.len()).step_by(BATCH) {
-        let end = (start + BATCH).min(data.len());
-        let images = (start..end).map(|index| data.load_image(index)).collect::<Result<Vec<RgbImage>, _>>()?;
-        logits.extend(model.logits(&images));
-        progress(end - start);
+    for batch in indices.chunks(BATCH) {
+        logits.extend(model.scores(making.images(batch, batch[0] as u64)?));
+        progress(batch.len());
     }
     Ok(logits)
 }
 
 /// Predictions of a model on a split; the split's classes must be among the model's, and the probability of the others
-/// is shared out.
-pub fn measure(model: &Model, data: &DataSet, progress: &mut dyn FnMut(usize)) -> Result<Predictions, DataError> {
-    let logits = logits(model, data, progress)?;
-    let temperature = model.card().temperature;
-    let probabilities = logits
-        .iter()
-        .map(|row| model.classes().renormalise(&softmax(row, temperature), &data.classes))
-        .collect::<Result<_, _>>()?;
-    let files = data.samples.iter().map(|sample| sample.name.clone()).collect();
-    Ok(Predictions { classes: data.classes.clone(), files, labels: data.class_indices(), probabilities })
+/// is shared out. `changes` are made to every picture, the same ones whenever this is called.
+pub fn measure(
+    model: &Model,
+    data: &DataSet,
+    changes: Option<Changes>,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Predictions, TrainError> {
+    predictions(model, data, &logits(model, data, changes, progress)?, model.card().temperature)
+}
+
+/// Metrics on the selection split, and the temperature fitted there.
+pub(super) fn choose(model: &Model, data: &DataSet, changes: Option<Changes>) -> Result<(Metrics, f32), TrainError> {
+    let logits = logits(model, data, changes, &mut |_| ())?;
+    let targets: Vec<Vec<f32>> =
+        data.samples.iter().map(|sample| sample.label.distribution(data.classes.len())).collect();
+    let metrics = Metrics::compute(&predictions(model, data, &logits, 1.0)?)?;
+    Ok((metrics, fit_temperature(&logits, &targets)))
+}
+
+/// What the logits of a split say of its pictures, over the split's own classes.
+fn predictions(
+    model: &Model,
+    data: &DataSet,
+    logits: &[Vec<f32>],
+    temperature: f32,
+) -> Result<Predictions, TrainError> {
+    let places = model.classes().positions(&data.classes).map_err(DataError::from)?;
+    let renormalised = |row: &Vec<f32>| model.classes().renormalise(&softmax(row, temperature), &data.classes);
+    Ok(Predictions {
+        classes: data.classes.clone(),
+        files: data.samples.iter().map(|sample| sample.name.clone()).collect(),
+        labels: data.class_indices(),
+        probabilities: logits.iter().map(renormalised).collect::<Result<_, _>>().map_err(DataError::from)?,
+        logits: Some(logits.iter().map(|row| places.iter().map(|&place| row[place]).collect()).collect()),
+    })
 }
 
 /// Measures the chosen checkpoint on the test splits, writes the figures into it and the reports beside it.
 pub(super) fn finish(job: &Job, run: &RunDir, tests: &[(Part, DataSet)]) -> Result<Vec<Evaluation>, TrainError> {
     let best = run.best();
     let mut model = zoo::open(&best.display().to_string(), &job.device)?;
+    let changes = test_changes(&job.recipe);
     let mut outcome = Vec::new();
     for (index, (part, data)) in tests.iter().enumerate() {
-        let predictions = measure(&model, data, &mut |_| ())?;
+        let predictions = measure(&model, data, changes, &mut |_| ())?;
         let metrics = Metrics::compute(&predictions)?;
-        let subject = subject(part, &model, &data.classes);
+        let subject = subject(part, &model, &data.classes, changes);
         if index == 0 {
             let title = format!("{} on {} {}", subject.model, subject.data, subject.split);
             write_reports(run, &predictions, &metrics, &title)?;
@@ -79,8 +106,8 @@ fn measured(evaluation: &Evaluation) -> Measured {
     }
 }
 
-/// What figures of a model on a part of a data set are figures of.
-pub fn subject(part: &Part, model: &Model, classes: &Classes) -> Subject {
+/// What figures of a model on a part of a data set, with such changes to the pictures, are figures of.
+pub fn subject(part: &Part, model: &Model, classes: &Classes, changes: Option<Changes>) -> Subject {
     let card = model.card();
     let averaging = if card.mirror { "mean of the picture and its mirror image" } else { "no test-time averaging" };
     // Only FER+ has votes, so only there does a rule make them labels.
@@ -89,11 +116,14 @@ pub fn subject(part: &Part, model: &Model, classes: &Classes) -> Subject {
         Executor::Compiled(engine) if engine.precision() != Precision::F32 => format!(", {}", engine.precision()),
         _ => String::new(),
     };
+    let changed = changes.map_or(String::new(), |Changes { seed, .. }| {
+        format!(", pictures changed at random as in training (seed {seed})")
+    });
     Subject {
         model: card.name.clone(),
         data: part.set.to_string(),
         split: part.split.to_string(),
-        protocol: format!("{rule}{} classes, {averaging}{precision}", classes.len()),
+        protocol: format!("{rule}{} classes, {averaging}{precision}{changed}", classes.len()),
         selected_on: card.selected_on().to_owned(),
     }
 }

@@ -23,9 +23,10 @@ use emoxide::models::parameters;
 use emoxide::weights::WeightsError;
 use emoxide::weights::checkpoint::{Card, CardError, CheckpointError, Provenance};
 use emoxide::weights::start::Started;
-use emoxide::zoo::{Model, softmax};
+use emoxide::zoo::Model;
 
 use epoch::train_epoch;
+pub use loader::Changes;
 pub use measure::{measure, subject};
 pub use rehearsal::Rehearsal;
 use splits::{Splits, chosen_by};
@@ -33,7 +34,7 @@ use state::State;
 
 use crate::augment::AugmentError;
 use crate::data::{DataError, DataSet, DataSpec, Layout};
-use crate::evaluate::{Evaluation, Metrics, PredictionError, Predictions, fit_temperature};
+use crate::evaluate::{Evaluation, PredictionError};
 use crate::loss::ObjectiveError;
 use crate::recipe::Recipe;
 use crate::report::ReportError;
@@ -185,8 +186,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         return Err(TrainError::Precision(job.device_name.clone()));
     }
     card(job, &splits, &[], 0).validate()?;
-    recipe.objective.init(&recipe.data.classes, &splits.train.class_counts(), &training)?;
-    let state = State::fresh(job, splits.hashes(), &training);
+    let state = State::fresh(job, &splits, &training)?;
     let environment = Environment::here(job.program.clone(), &job.device_name);
     let resumed = if job.resume { RunDir::resume(&job.run_dir, recipe)? } else { None };
     let saved = resumed.as_ref().map(RunDir::progress).transpose()?.flatten();
@@ -211,6 +211,9 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
 
     let interrupted = |state: &State| Ok(Outcome::Interrupted { epochs: state.progress.epochs });
     for epoch in state.progress.epochs + 1..=recipe.schedule.epochs {
+        if recipe.run.max_steps.is_some_and(|most| state.progress.steps >= most) {
+            break;
+        }
         let begun = Instant::now();
         let Some(mut row) = train_epoch(job, &splits.train, &mut state, epoch, observer, stop)? else {
             return interrupted(&state);
@@ -222,7 +225,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
             Model::new(&state.served(), card(job, &splits, &state.progress.started_from, epoch), job.device.clone());
         let mut better = true;
         if let Some(data) = &splits.select {
-            let (metrics, temperature) = choose(&model, data)?;
+            let (metrics, temperature) = measure::choose(&model, data, test_changes(recipe))?;
             row.select_loss = Some(metrics.nll);
             row.select_accuracy = Some(metrics.accuracy);
             row.select_mean_class_accuracy = Some(metrics.mean_class_accuracy);
@@ -252,18 +255,9 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     measure::finish(job, &run, &splits.test).map(Outcome::Done)
 }
 
-/// Metrics on the selection split, and the temperature fitted there.
-fn choose(model: &Model, data: &DataSet) -> Result<(Metrics, f32), TrainError> {
-    let logits = measure::logits(model, data, &mut |_| ())?;
-    let targets: Vec<Vec<f32>> =
-        data.samples.iter().map(|sample| sample.label.distribution(data.classes.len())).collect();
-    let predictions = Predictions {
-        classes: data.classes.clone(),
-        files: data.samples.iter().map(|sample| sample.name.clone()).collect(),
-        labels: data.class_indices(),
-        probabilities: logits.iter().map(|row| softmax(row, 1.0)).collect(),
-    };
-    Ok((Metrics::compute(&predictions)?, fit_temperature(&logits, &targets)))
+/// What is done to the pictures that a run is chosen by and tested on.
+fn test_changes(recipe: &Recipe) -> Option<Changes<'_>> {
+    recipe.augment.test.then_some(Changes { augment: &recipe.augment, seed: recipe.run.seed })
 }
 
 /// Step of the event after `epochs` epochs; 0 starts a new file.

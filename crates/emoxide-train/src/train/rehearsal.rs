@@ -32,7 +32,8 @@ impl Rehearsal {
         let [batch, ..] = images.dims();
         let targets = (0..batch * classes).map(|at| f32::from(u8::from(at % classes == at / classes % classes)));
         let targets = TensorData::new(targets.collect::<Vec<f32>>(), [batch, classes]);
-        let objective = ObjectiveConfig::default().init(&card.classes, &vec![1; classes], &device);
+        let embedding = card.network.embedding();
+        let objective = ObjectiveConfig::default().init(&card.classes, &vec![1; classes], embedding, &device);
         let sgd = Sgd { rate: 1e-4, momentum: 0.9, ..Sgd::default() };
         Self {
             network: card.network.init(classes, &device),
@@ -46,8 +47,8 @@ impl Rehearsal {
 
     /// Forward pass, loss, gradients, new weights; the loss before them.
     pub fn step(&mut self) -> f32 {
-        let logits = with_precision(self.precision, || self.network.forward(self.images.clone()));
-        let loss = self.objective.forward(logits, self.targets.clone());
+        let outputs = with_precision(self.precision, || self.network.outputs(self.images.clone()));
+        let loss = self.objective.forward(outputs, self.targets.clone());
         let gradients = GradientsParams::from_grads(loss.clone().backward(), &self.network);
         self.network = self.optimiser.step(1e-4, self.network.clone(), gradients);
         loss.inner().into_scalar::<f32>()

@@ -1,6 +1,5 @@
 //! What changes from step to step, and how it survives a kill.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::module::Module;
@@ -8,8 +7,10 @@ use burn::tensor::Device;
 use emoxide::models::Network;
 use emoxide::weights::start;
 
+use super::splits::Splits;
 use super::{Job, TrainError};
 use crate::ema::{Ema, EmaConfig};
+use crate::loss::Objective;
 use crate::optimiser::Optimiser;
 use crate::run_dir::{Progress, RunDir, RunDirError};
 use crate::snapshot;
@@ -17,28 +18,35 @@ use crate::snapshot;
 const NETWORK: &str = "network.safetensors";
 const AVERAGE: &str = "average.safetensors";
 const OPTIMISER: &str = "optimiser.safetensors";
+const OBJECTIVE: &str = "objective.safetensors";
 
 /// Everything that changes from step to step.
 pub(super) struct State {
     pub(super) network: Network,
     pub(super) average: Option<Ema<Network>>,
     pub(super) optimiser: Optimiser,
+    pub(super) objective: Objective,
     pub(super) progress: Progress,
 }
 
 impl State {
     /// Random weights.
-    pub(super) fn fresh(job: &Job, data: BTreeMap<String, String>, training: &Device) -> Self {
+    pub(super) fn fresh(job: &Job, splits: &Splits, training: &Device) -> Result<Self, TrainError> {
         let recipe = &job.recipe;
+        let classes = &recipe.data.classes;
         training.seed(recipe.run.seed);
-        let network = recipe.network.config.init(recipe.data.classes.len(), training);
+        let network = recipe.network.config.init(classes.len(), training);
+        let counts = splits.train.class_counts();
+        let objective = recipe.objective.init(classes, &counts, recipe.network.config.embedding(), training)?;
+        objective.check(&network, recipe.data.preprocess.input(), training)?;
         let average = recipe.run.ema.map(|decay| Ema::new(EmaConfig { decay }, &network));
-        Self {
+        Ok(Self {
             network,
             average,
             optimiser: recipe.optimiser.init(),
-            progress: Progress { data, ..Progress::default() },
-        }
+            objective,
+            progress: Progress { data: splits.hashes(), ..Progress::default() },
+        })
     }
 
     /// The weights of the files that the recipe names.
@@ -62,6 +70,7 @@ impl State {
             if let Some(average) = &self.average {
                 average.save(&folder.join(AVERAGE))?;
             }
+            self.objective.save(&folder.join(OBJECTIVE))?;
             Ok(self.optimiser.save(&folder.join(OPTIMISER))?)
         })
     }
@@ -80,6 +89,7 @@ impl State {
             network: snapshot::load_module(self.network, &folder.join(NETWORK))?,
             average: self.average.map(|average| average.load(&folder.join(AVERAGE))).transpose()?,
             optimiser: self.optimiser.load(&folder.join(OPTIMISER), device)?,
+            objective: self.objective.load(&folder.join(OBJECTIVE))?,
             progress,
         })
     }

@@ -100,6 +100,6 @@ fn recipes_reject_what_they_do_not_know() {
     assert!(toml::from_str::<ObjectiveConfig>("kind = 'cross-entropy'\nsmoothing = 0.1").is_err());
     assert!(toml::from_str::<ObjectiveConfig>("kind = 'hinge'").is_err());
     let config: ObjectiveConfig = toml::from_str("kind = 'cross-entropy'\nlabel_smoothing = 1.5").unwrap();
-    let error = config.init(&Classes::seven(), &[1; 7], &Device::flex()).unwrap_err();
+    let error = config.init(&Classes::seven(), &[1; 7], 64, &Device::flex()).unwrap_err();
     assert_eq!(error, ObjectiveError::BadSmoothing(1.5));
 }

@@ -10,4 +10,5 @@ mod optimiser;
 mod report;
 mod sampler;
 mod schedule;
+mod sparse_centre;
 mod synth;

@@ -19,6 +19,7 @@ struct Case {
     classes: Classes,
     labels: Vec<usize>,
     probabilities: Vec<Vec<f32>>,
+    logits: Option<Vec<Vec<f32>>>,
     accuracy: f64,
     mean_class_accuracy: f64,
     macro_average: Averages,
@@ -26,6 +27,7 @@ struct Case {
     per_class: Vec<ClassMetrics>,
     confusion: Vec<Vec<usize>>,
     auc: Option<f64>,
+    logit_auc: Option<f64>,
     ece: f64,
     nll: f64,
     interval: [f64; 2],
@@ -49,6 +51,7 @@ impl Case {
             files: (0..self.labels.len()).map(|index| format!("{}/{index:04}.png", self.name)).collect(),
             labels: self.labels.clone(),
             probabilities: self.probabilities.clone(),
+            logits: self.logits.clone(),
         }
     }
 }
@@ -61,11 +64,13 @@ fn metrics_agree_with_scikit_learn() {
         let found = Metrics::compute(&case.predictions()).unwrap();
         assert_eq!(found.confusion, case.confusion, "{}", case.name);
         assert_eq!(found.auc.is_some(), case.auc.is_some(), "{}", case.name);
+        assert_eq!(found.logit_auc.is_some(), case.logit_auc.is_some(), "{}", case.name);
         let triple = |averages: &Averages| [averages.precision, averages.recall, averages.f1];
         let mut pairs = vec![
             (found.accuracy, case.accuracy),
             (found.mean_class_accuracy, case.mean_class_accuracy),
             (found.auc.unwrap_or(0.0), case.auc.unwrap_or(0.0)),
+            (found.logit_auc.unwrap_or(0.0), case.logit_auc.unwrap_or(0.0)),
             (found.ece, case.ece),
             (found.nll, case.nll),
         ];
@@ -74,6 +79,10 @@ fn metrics_agree_with_scikit_learn() {
         assert_eq!(found.per_class.len(), case.per_class.len());
         for (found, wanted) in found.per_class.iter().zip(&case.per_class) {
             assert_eq!(found.support, wanted.support);
+            for (found, wanted) in [(found.auc, wanted.auc), (found.logit_auc, wanted.logit_auc)] {
+                assert_eq!(found.is_some(), wanted.is_some(), "{}", case.name);
+                pairs.extend(found.zip(wanted));
+            }
             pairs.extend([(found.precision, wanted.precision), (found.recall, wanted.recall), (found.f1, wanted.f1)]);
         }
         for (index, (found, wanted)) in pairs.iter().enumerate() {
@@ -98,6 +107,7 @@ fn the_interval_is_that_of_a_binomial() {
         files: vec![String::new(); n],
         labels: vec![0; n],
         probabilities: (0..n).map(|index| if index % 5 == 0 { vec![0.1, 0.9] } else { vec![0.9, 0.1] }).collect(),
+        logits: None,
     };
     let metrics = Metrics::compute(&predictions).unwrap();
     let half = 1.959_964 * (0.8_f64 * 0.2 / n as f64).sqrt();
@@ -105,6 +115,26 @@ fn the_interval_is_that_of_a_binomial() {
     assert!((metrics.interval[1] - (0.8 + half)).abs() < 2e-3, "{:?}", metrics.interval);
     assert_eq!(metrics, Metrics::compute(&predictions).unwrap(), "the seed is fixed");
     assert_eq!(metrics.auc, None, "one class only");
+}
+
+#[test]
+fn always_saying_happy_is_right_on_every_fourth_picture_of_fer2013() {
+    // The folder `test`: angry, disgust, fear, happy, neutral, sad, surprise.
+    let counts = [958, 111, 1024, 1774, 1233, 1247, 831];
+    let labels: Vec<usize> = counts.iter().enumerate().flat_map(|(class, count)| vec![class; *count]).collect();
+    let happy = vec![0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+    let predictions = Predictions {
+        classes: Classes::from_names(["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]).unwrap(),
+        files: vec![String::new(); labels.len()],
+        probabilities: vec![happy; labels.len()],
+        labels,
+        logits: None,
+    };
+    let metrics = Metrics::compute(&predictions).unwrap();
+    assert_eq!(metrics.n, 7178);
+    assert!((metrics.accuracy - 1774.0 / 7178.0).abs() < 1e-12);
+    assert!((metrics.accuracy * 100.0 - 24.71).abs() < 0.005);
+    assert!(metrics.per_class.iter().all(|class| class.auc == Some(0.5) && class.logit_auc.is_none()));
 }
 
 #[test]
@@ -141,7 +171,8 @@ fn predictions_survive_their_table() {
     for case in fixture().cases {
         let predictions = case.predictions();
         predictions.write(&path).unwrap();
-        assert_eq!(Predictions::read(&path).unwrap(), predictions, "{}", case.name);
+        let unscored = Predictions { logits: None, ..predictions };
+        assert_eq!(Predictions::read(&path).unwrap(), unscored, "{}", case.name);
     }
     let text = fs_err::read_to_string(&path).unwrap();
     assert_eq!(text, "file,true,pred,neutral,happiness\none image/0000.png,happiness,happiness,0.2,0.8\n");
@@ -171,14 +202,19 @@ fn misfits_are_refused() {
         files: vec!["a".into(), "b".into()],
         labels: vec![0, 1],
         probabilities: vec![vec![0.5, 0.5], vec![0.1, 0.9]],
+        logits: Some(vec![vec![0.0, 0.0], vec![0.0, 2.2]]),
     };
     assert!(Metrics::compute(&good).is_ok());
     let short = Predictions { labels: vec![0], ..good.clone() };
     assert!(matches!(Metrics::compute(&short), Err(PredictionError::Lengths { files: 2, labels: 1, rows: 2 })));
     let foreign = Predictions { labels: vec![0, 2], ..good.clone() };
     assert!(matches!(Metrics::compute(&foreign), Err(PredictionError::Row { row: 1, .. })));
-    let broken = Predictions { probabilities: vec![vec![0.5, f32::NAN], vec![0.1, 0.9]], ..good };
+    let broken = Predictions { probabilities: vec![vec![0.5, f32::NAN], vec![0.1, 0.9]], ..good.clone() };
     assert!(matches!(Metrics::compute(&broken), Err(PredictionError::Row { row: 0, .. })));
+    let unscored = Predictions { logits: Some(Vec::new()), ..good.clone() };
+    assert!(matches!(Metrics::compute(&unscored), Err(PredictionError::Lengths { .. })));
+    let narrow = Predictions { logits: Some(vec![vec![0.0, 0.0], vec![0.0]]), ..good };
+    assert!(matches!(Metrics::compute(&narrow), Err(PredictionError::Row { row: 1, .. })));
 }
 
 #[test]
@@ -209,8 +245,11 @@ fn the_json_has_the_agreed_keys() {
             "macro_f1",
             "interval",
             "per_class",
+            "weighted_precision",
+            "weighted_recall",
             "weighted_f1",
             "auc",
+            "logit_auc",
             "ece",
             "nll",
             "classes",
@@ -237,6 +276,7 @@ proptest! {
                 .iter()
                 .map(|row| row.iter().map(|value| value / row.iter().sum::<f32>()).collect())
                 .collect(),
+            logits: None,
         };
         let metrics = Metrics::compute(&predictions).unwrap();
         let unit = 0.0..=1.0;

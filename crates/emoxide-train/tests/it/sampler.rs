@@ -28,6 +28,7 @@ fn is_permutation(order: &[usize], len: usize) -> bool {
 fn repeats_of_the_dossier() {
     let classes = classes(&RAFDB);
     let cases = [
+        (Sampler::Shuffle {}, [1; 7], 12_271),
         (Sampler::RepeatSqrt { threshold: 0.15 }, [2, 3, 2, 1, 1, 2, 1], 15_545),
         (Sampler::RepeatReciprocal {}, [4, 17, 7, 1, 3, 7, 2], 35_657),
     ];
@@ -90,6 +91,14 @@ fn last_batches() {
     assert_eq!(sizes(16, LastBatch::Drop), [10]);
     assert_eq!(sizes(16, LastBatch::AtLeast(16)), [10]);
     assert!(batches(&[], 4, LastBatch::AtLeast(2)).is_empty());
+    // What training does: the last pictures are a batch of their own unless there is but one. FER2013 at 32, RAF-DB at 64.
+    let sizes = |count: usize, size| {
+        let order: Vec<usize> = (0..count).collect();
+        let parts = batches(&order, size, LastBatch::AtLeast(2));
+        (parts.len(), parts.last().map_or(0, |part| part.len()))
+    };
+    assert_eq!(sizes(28_709, 32), (898, 5));
+    assert_eq!(sizes(12_271, 64), (192, 47));
 }
 
 #[test]

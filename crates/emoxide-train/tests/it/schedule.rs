@@ -26,34 +26,63 @@ fn rates_agree_with_pytorch() {
     for case in &fixture.cases {
         for step in 0..epochs * steps {
             let wanted = case.rates[if case.per == "epoch" { step / steps } else { step }];
-            let found = case.config.rate(fixture.base_rate, step, steps, epochs);
+            let found = case.config.rate(fixture.base_rate, step, steps, epochs * steps);
             assert!((found - wanted).abs() < 1e-12, "{:?} at step {step}: {found} for {wanted}", case.config);
             largest = largest.max((found - wanted).abs());
         }
     }
     println!("schedules: largest difference from PyTorch {largest:e} over {} cases", fixture.cases.len());
-    assert_eq!(fixture.cases.len(), 8);
+    assert_eq!(fixture.cases.len(), 9);
 }
 
 #[test]
 fn warmup_rises_linearly_to_the_full_rate() {
     let constant: ScheduleConfig = toml::from_str("kind = 'constant'\nwarmup_epochs = 0.5").unwrap();
-    let rates: Vec<_> = (0..6).map(|step| constant.rate(0.8, step, 8, 10)).collect();
+    let rates: Vec<_> = (0..6).map(|step| constant.rate(0.8, step, 8, 80)).collect();
     for (found, wanted) in rates.iter().zip([0.2, 0.4, 0.6, 0.8, 0.8, 0.8]) {
         assert!((found - wanted).abs() < 1e-12, "{rates:?}");
     }
 
     let cosine: ScheduleConfig = toml::from_str("kind = 'cosine'\nwarmup_epochs = 2\nfinal_rate = 0.01").unwrap();
-    let rates: Vec<_> = (0..80).map(|step| cosine.rate(1.0, step, 8, 10)).collect();
+    let rates: Vec<_> = (0..80).map(|step| cosine.rate(1.0, step, 8, 80)).collect();
     assert!(rates[..16].is_sorted() && (rates[15] - 1.0).abs() < 1e-12 && (rates[16] - 1.0).abs() < 1e-12);
     assert!(rates[16..].iter().rev().is_sorted());
     assert!(rates[79] > 0.01 && rates[79] < 0.012, "{}", rates[79]);
     // A step past the end, as a prolonged run takes it, stays at the final rate.
-    assert!((cosine.rate(1.0, 200, 8, 10) - 0.01).abs() < 1e-12);
+    assert!((cosine.rate(1.0, 200, 8, 80) - 0.01).abs() < 1e-12);
 
     let steps: ScheduleConfig = toml::from_str("kind = 'multi-step'\nmilestones = [4]\nwarmup_epochs = 1").unwrap();
-    assert!((steps.rate(1.0, 0, 8, 10) - 0.125).abs() < 1e-12);
-    assert!((steps.rate(1.0, 31, 8, 10) - 1.0).abs() < 1e-12 && (steps.rate(1.0, 32, 8, 10) - 0.1).abs() < 1e-12);
+    assert!((steps.rate(1.0, 0, 8, 80) - 0.125).abs() < 1e-12);
+    assert!((steps.rate(1.0, 31, 8, 80) - 1.0).abs() < 1e-12 && (steps.rate(1.0, 32, 8, 80) - 0.1).abs() < 1e-12);
+}
+
+#[test]
+fn the_papers_schedules_drop_where_they_say() {
+    // The comparison on FER2013: 28,709 pictures, 32 a batch; epochs from 1.
+    let comparison: ScheduleConfig = toml::from_str("kind = 'multi-step'\nmilestones = [15, 30]").unwrap();
+    let steps = 28_709_usize.div_ceil(32);
+    for (epoch, wanted) in [(1, 1e-3), (15, 1e-3), (16, 1e-4), (30, 1e-4), (31, 1e-5), (40, 1e-5)] {
+        for step in [(epoch - 1) * steps, epoch * steps - 1] {
+            let found = comparison.rate(1e-3, step, steps, 40 * steps);
+            assert!((found - wanted).abs() < 1e-15, "epoch {epoch}: {found}");
+        }
+    }
+    // TransFER on AffectNet: 20,000 steps whatever an epoch is.
+    let text = "kind = 'multi-step'\nmilestones = [9600, 19200]\nper = 'step'";
+    let affectnet: ScheduleConfig = toml::from_str(text).unwrap();
+    for (step, wanted) in [(0, 3e-4), (9_599, 3e-4), (9_600, 3e-5), (19_199, 3e-5), (19_200, 3e-6), (19_999, 3e-6)] {
+        let found = affectnet.rate(3e-4, step, 1_110, 20_000);
+        assert!((found - wanted).abs() < 1e-15, "step {step}: {found}");
+    }
+}
+
+#[test]
+fn a_run_that_ends_early_spends_its_whole_schedule() {
+    // Three and a half epochs of eight steps.
+    let cosine: ScheduleConfig = toml::from_str("kind = 'cosine'").unwrap();
+    assert!((cosine.rate(1.0, 14, 8, 28) - 0.5).abs() < 1e-12 && cosine.rate(1.0, 28, 8, 28).abs() < 1e-12);
+    let between: ScheduleConfig = toml::from_str("kind = 'cosine'\nper = 'epoch'").unwrap();
+    assert!((between.rate(1.0, 16, 8, 28) - 0.5).abs() < 1e-12, "half of four epochs");
 }
 
 #[test]
@@ -62,5 +91,5 @@ fn recipes_reject_what_they_do_not_know() {
     assert!(toml::from_str::<ScheduleConfig>("kind = 'one-cycle'").is_err());
     assert!(toml::from_str::<ScheduleConfig>("kind = 'multi-step'").is_err());
     let default = ScheduleConfig::default();
-    assert!((default.rate(0.3, 17, 5, 2) - 0.3).abs() < 1e-15);
+    assert!((default.rate(0.3, 17, 5, 10) - 0.3).abs() < 1e-15);
 }

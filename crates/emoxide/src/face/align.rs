@@ -28,11 +28,12 @@ impl Alignment {
         Self::FivePoint { template: FER2013_TEMPLATE }
     }
 
-    /// Cuts a face out in the size of the network's input. Without a detection the whole image is the face.
+    /// Cuts a face out in the size of the network's input. Without a detection the whole image is the face, brought to size
+    /// by [`Preprocess::fit`].
     pub fn crop(&self, image: &RgbImage, detection: Option<&Detection>, preprocess: &Preprocess) -> RgbImage {
         let &Preprocess { width, height, filter, .. } = preprocess;
         let Some(Detection { bbox, landmarks, .. }) = detection else {
-            return resize(image, width, height, filter);
+            return preprocess.fit(image).into_owned();
         };
         let square = |margin| {
             let square = bbox.squared().enlarged(margin);

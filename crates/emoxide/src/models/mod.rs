@@ -19,6 +19,17 @@ pub struct Features {
     pub token: Option<Tensor<2>>,
 }
 
+/// What a network gives in training, where an objective may want more than the logits.
+#[derive(Clone, Debug)]
+pub struct Outputs {
+    /// `[batch, classes]`
+    pub logits: Tensor<2>,
+    /// `[batch, embedding]`
+    pub embedding: Tensor<2>,
+    /// How much each number of the embedding counts, `[batch, embedding]`, of networks that weigh them.
+    pub attention: Option<Tensor<2>>,
+}
+
 /// The contract of all networks: three seams. Training composes them, retrieval stops at two, saliency cuts at one.
 pub trait Classifier {
     /// Images `[batch, channels, rows, cols]`, preprocessed as the weights expect → the last spatial map.
@@ -33,6 +44,12 @@ pub trait Classifier {
     /// Images `[batch, channels, rows, cols]` → logits `[batch, classes]`
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         self.classify(self.embed(self.features(images)))
+    }
+
+    /// Images `[batch, channels, rows, cols]` → everything that an objective may look at.
+    fn outputs(&self, images: Tensor<4>) -> Outputs {
+        let embedding = self.embed(self.features(images));
+        Outputs { logits: self.classify(embedding.clone()), embedding, attention: None }
     }
 }
 
@@ -74,6 +91,13 @@ impl Classifier for Network {
         match self {
             Self::Resnet(network) => network.classify(embedding),
             Self::Ir(network) => network.classify(embedding),
+        }
+    }
+
+    fn outputs(&self, images: Tensor<4>) -> Outputs {
+        match self {
+            Self::Resnet(network) => network.outputs(images),
+            Self::Ir(network) => network.outputs(images),
         }
     }
 }

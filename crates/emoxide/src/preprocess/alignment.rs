@@ -6,10 +6,8 @@ use crate::geometry::Similarity;
 /// How a face is cut out of its photograph. It belongs to the weights: a network wants faces placed as in its training.
 /// `face` does the cutting.
 ///
-/// Where no detector looks, a picture is a face as a whole: whatever stands here, it is resized by [`Preprocess::filter`],
-/// width and height on their own.
-///
-/// [`Preprocess::filter`]: super::Preprocess::filter
+/// Where no detector looks, a picture is a face as a whole: whatever stands here, it is brought to size by
+/// [`Preprocess::fit`](super::Preprocess::fit).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Alignment {

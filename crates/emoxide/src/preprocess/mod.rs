@@ -3,14 +3,18 @@
 
 mod alignment;
 mod detector;
+mod resize;
 
 pub use alignment::Alignment;
 pub use detector::{DetectorConfig, FaceOrder, MtcnnConfig};
+pub use resize::Resize;
+
+use std::borrow::Cow;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Filter, RgbImage, resize};
+use crate::image::{Filter, RgbImage, centre};
 
 /// Colour channels of a network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,10 @@ impl Channels {
 }
 
 /// Size, colour and normalisation of a network's input.
+///
+/// A whole picture is brought to size by [`fit`](Self::fit); what has the size of the input already, such as a face that an
+/// alignment cut out, is taken as it is. Colour becomes grey last, behind every change of size; for grey pictures the order
+/// makes no difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
@@ -48,6 +56,10 @@ pub struct Preprocess {
     pub mean: Vec<f32>,
     /// Divided by per channel, in units of the full range 0..1.
     pub std: Vec<f32>,
+    /// Size that whole pictures take before their middle is cut out as the input. Absent: the size of the input, whatever
+    /// their shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<Resize>,
 }
 
 /// A setting that cannot work.
@@ -75,6 +87,18 @@ pub enum PreprocessError {
     /// Division by nothing.
     #[error("preprocess: every value of `mean` must be finite and every value of `std` finite and above zero")]
     Value,
+    /// A size out of which the input cannot be cut.
+    #[error(
+        "preprocess.resize is {resize}; the input of {width}x{height} must fit in, and no side may be above 4096 pixels"
+    )]
+    Resize {
+        /// The setting.
+        resize: Resize,
+        /// Width of the input in pixels.
+        width: u32,
+        /// Its height.
+        height: u32,
+    },
     /// A square that all but vanishes, or that dwarfs the face.
     #[error("alignment.margin is {0}; it must be from -0.4 to 2")]
     Margin(String),
@@ -106,6 +130,7 @@ impl Preprocess {
             filter: Filter::PillowBilinear,
             mean: vec![0.485, 0.456, 0.406],
             std: vec![0.229, 0.224, 0.225],
+            resize: None,
         }
     }
 
@@ -119,6 +144,9 @@ impl Preprocess {
         let (width, height) = (self.width, self.height);
         if !(1..=4096).contains(&width) || !(1..=4096).contains(&height) {
             return Err(PreprocessError::Size { width, height });
+        }
+        if let Some(resize) = self.resize.filter(|resize| !resize.holds(width, height)) {
+            return Err(PreprocessError::Resize { resize, width, height });
         }
         let wanted = self.channels.count();
         for (name, values) in [("mean", &self.mean), ("std", &self.std)] {
@@ -141,6 +169,16 @@ impl Preprocess {
         self.len() == 0
     }
 
+    /// A whole picture in the size of the input: resized, then its middle.
+    pub fn fit<'a>(&self, image: &'a RgbImage) -> Cow<'a, RgbImage> {
+        let (width, height) = (self.width, self.height);
+        match self.resize {
+            None if image.dimensions() == (width, height) => Cow::Borrowed(image),
+            None => Cow::Owned(crate::image::resize(image, width, height, self.filter)),
+            Some(resize) => Cow::Owned(centre(&resize.apply(image, self.filter), width, height)),
+        }
+    }
+
     /// One picture as normalised values, `[channels, rows, cols]` row-major.
     pub fn values(&self, image: &RgbImage) -> Vec<f32> {
         let mut values = vec![0.0; self.len()];
@@ -155,13 +193,8 @@ impl Preprocess {
     /// Panics if the slice has another length.
     pub fn write(&self, image: &RgbImage, values: &mut [f32]) {
         assert_eq!(values.len(), self.len(), "the slice must hold one input");
-        let resized;
-        let image = if image.dimensions() == (self.width, self.height) {
-            image
-        } else {
-            resized = resize(image, self.width, self.height, self.filter);
-            &resized
-        };
+        let cut = image.dimensions() == (self.width, self.height);
+        let image = if cut { Cow::Borrowed(image) } else { self.fit(image) };
         let area = self.width as usize * self.height as usize;
         for (channel, plane) in values.chunks_exact_mut(area).enumerate() {
             let (mean, scale) = (self.mean[channel], 1.0 / self.std[channel]);
@@ -215,6 +248,7 @@ mod tests {
             filter: Filter::PillowBilinear,
             mean: vec![0.5],
             std: vec![0.25],
+            resize: None,
         }
     }
 
@@ -245,5 +279,8 @@ mod tests {
         let short = Preprocess { channels: Channels::Rgb, ..grey() };
         assert_eq!(short.validate(), Err(PreprocessError::Statistics { name: "mean", found: 1, wanted: 3 }));
         assert_eq!(Preprocess { std: vec![0.0], ..grey() }.validate(), Err(PreprocessError::Value));
+        let resize = Resize::Shorter(2);
+        let small = Preprocess { resize: Some(resize), ..grey() };
+        assert_eq!(small.validate(), Err(PreprocessError::Resize { resize, width: 3, height: 2 }));
     }
 }

@@ -90,17 +90,26 @@ impl Model {
         checkpoint::save(&self.network, &self.card, path)
     }
 
-    /// Uncalibrated scores, one row of `classes` values a face. With `mirror` in the card, the mean over the face and its
-    /// mirror image.
+    /// Uncalibrated scores, one row of `classes` values a face, which is cut out in the size of the input already or a whole
+    /// picture. With `mirror` in the card, the mean over the face and its mirror image.
     ///
     /// # Panics
-    /// If the device computes in other numbers than 32-bit floats, which none that [`crate::device::open`] gives does, or
-    /// if the network has another number of outputs than the card has classes, which [`Card::validate`] refuses.
+    /// As [`scores`](Self::scores).
     pub fn logits(&self, faces: &[RgbImage]) -> Vec<Vec<f32>> {
-        if faces.is_empty() {
+        self.scores(self.card.preprocess.batch(faces))
+    }
+
+    /// As [`logits`](Self::logits), of preprocessed images `[batch, channels, rows, cols]`.
+    ///
+    /// # Panics
+    /// If the values are no whole number of images, if the device computes in other numbers than 32-bit floats, which none
+    /// that [`crate::device::open`] gives does, or if the network has another number of outputs than the card has classes,
+    /// which [`Card::validate`] refuses.
+    pub fn scores(&self, images: Vec<f32>) -> Vec<Vec<f32>> {
+        if images.is_empty() {
             return Vec::new();
         }
-        let images = self.card.preprocess.batch(faces);
+        let count = images.len() / self.card.preprocess.len();
         let logits = if self.card.mirror {
             let mirrored = self.run(mirrored(&images, self.card.preprocess.width as usize));
             let logits = self.run(images).into_iter().zip(mirrored);
@@ -109,7 +118,7 @@ impl Model {
             self.run(images)
         };
         let classes = self.card.classes.len();
-        assert_eq!(logits.len(), faces.len() * classes, "outputs of the network, one a class");
+        assert_eq!(logits.len(), count * classes, "outputs of the network, one a class");
         logits.chunks_exact(classes).map(<[f32]>::to_vec).collect()
     }
 

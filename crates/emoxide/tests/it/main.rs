@@ -16,6 +16,7 @@ mod image;
 mod import;
 mod labels;
 mod parity;
+mod preprocess;
 mod recognizer;
 mod support;
 mod tiny;

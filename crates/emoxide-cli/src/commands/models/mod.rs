@@ -173,6 +173,9 @@ fn info(model: &str, as_json: bool) -> Result<Finish> {
         "input        {}x{} {:?}, {:?}",
         preprocess.width, preprocess.height, preprocess.channels, preprocess.filter
     )?;
+    if let Some(resize) = preprocess.resize {
+        writeln!(sink, "resize       {resize}, then the middle of the picture")?;
+    }
     writeln!(sink, "mean, std    {:?}, {:?} (of 0..1)", preprocess.mean, preprocess.std)?;
     let detector = match &card.detector {
         DetectorConfig::Mtcnn(MtcnnConfig { min_face, .. }) => format!("mtcnn, faces of {min_face} pixels and more"),

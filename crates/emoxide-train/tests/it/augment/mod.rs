@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod parity;
+mod protocols;
 
 use emoxide_train::augment::SampleKey;
 

@@ -3,11 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use emoxide::image::Filter;
+use emoxide::image::{Filter, window};
 use emoxide_train::augment::AugmentConfig;
 use emoxide_train::augment::colour::{adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, luminance};
-use emoxide_train::augment::crop::{CenterCrop, ResizedCrop, window};
+use emoxide_train::augment::crop::{CenterCrop, FiveCrop, ResizedCrop};
 use emoxide_train::augment::erase::Erasing;
+use emoxide_train::augment::policy::Operation;
 use emoxide_train::augment::warp::{Affine, AffineDraw, Interpolation, affine_matrix, rotation_matrix, warp};
 use image::RgbImage;
 use rand::SeedableRng;
@@ -90,8 +91,14 @@ fn run(input: &RgbImage, case: &Value) -> RgbImage {
             let (left, top) = (number("left") - number("padding"), number("top") - number("padding"));
             window(input, left as i64, top as i64, pixels("width"), pixels("height"), fill())
         }
+        "five-crop" => FiveCrop { size: pixels("size") }.crop(input, number("which") as usize),
+        "rand-augment" => operation(case).apply(image, number("amount")),
         other => panic!("unknown case {other}"),
     }
+}
+
+fn operation(case: &Value) -> Operation {
+    serde_json::from_value(case["operation"].clone()).unwrap()
 }
 
 #[test]
@@ -111,7 +118,23 @@ fn operations_agree_with_torchvision() {
         // A position on a pixel's border may fall to either side; values before the cut may differ in the last bit.
         match case["interpolation"].as_str() {
             Some("nearest") => assert!(differing < 0.005, "{case}: {differing}"),
+            None if case["kind"] == "rand-augment" => assert!(differing < 0.005, "{case}: {differing}"),
             _ => assert!(largest <= 1, "{case}: {largest}"),
+        }
+    }
+}
+
+#[test]
+fn strengths_agree_with_torchvision() {
+    let cases = json("policy.json");
+    assert!(cases.len() >= 3 * Operation::ALL.len());
+    for case in &cases {
+        let size = (case["width"].as_u64().unwrap() as u32, case["height"].as_u64().unwrap() as u32);
+        for (magnitude, wanted) in case["amounts"].as_array().unwrap().iter().enumerate() {
+            let (found, signed) = operation(case).amount(magnitude, size);
+            assert_eq!(signed, case["signed"].as_bool().unwrap(), "{case}");
+            // To the last bit, which decides on the whole pixel that a shift is cut to.
+            assert_eq!(Some(found), wanted.as_f64(), "{case}");
         }
     }
 }
