@@ -7,6 +7,7 @@ mod bench;
 mod models;
 mod predict;
 mod train;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
