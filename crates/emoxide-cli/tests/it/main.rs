@@ -8,6 +8,7 @@ mod models;
 mod predict;
 mod protocols;
 mod train;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -145,7 +145,8 @@ impl Filling<'_> {
         // A file for a part alone has names without it; one of a whole network names the part, and the rest stays out.
         let whole = self.part.is_none_or(|part| tensors.iter().any(|tensor| is_below(&spelt(tensor), part)));
 
-        let (mut named, mut deeper, mut unexpected, mut outside) = (Named::new(), BTreeMap::new(), Vec::new(), 0);
+        let (mut named, mut deeper, mut later) = (Named::new(), BTreeMap::new(), Vec::new());
+        let (mut unexpected, mut outside) = (Vec::new(), 0);
         for tensor in tensors {
             let key = key(&tensor);
             if renamer.ignores(&key) {
@@ -170,7 +171,7 @@ impl Filling<'_> {
             } else if self.head == Head::Drop && head_of_file() {
                 // It goes with the head.
             } else if self.adapt.is_some() && renamer.is_later_stage(&authors) {
-                deeper.insert(name, tensor.name);
+                later.push(tensor.name);
             } else if self.adapt.is_some() && self.is_deeper(&name, places) {
                 deeper.insert(name, tensor.name);
             } else {
@@ -182,8 +183,9 @@ impl Filling<'_> {
             let (path, first) = (self.path.to_owned(), first.clone());
             return Err(WeightsError::Unexpected { path, first, count: unexpected.len() });
         }
-        if let Some(first) = deeper.values().next() {
-            filled.changes.push(format!("left out {} tensors behind the last module, from `{first}` on", deeper.len()));
+        later.extend(deeper.into_values());
+        if let Some(first) = later.first() {
+            filled.changes.push(format!("left out {} tensors of a deeper network, from `{first}` on", later.len()));
         }
         if outside > 0 {
             filled.changes.push(format!("left out {outside} tensors of other parts"));

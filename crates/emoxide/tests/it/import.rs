@@ -2,20 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::portable_network;
+use crate::support::{ir, portable_network};
 use crate::tiny::resnet;
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{Classifier, FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig};
+use emoxide::models::{Classifier, Network, NetworkConfig, ResNetConfig};
 use emoxide::weights::{Head, WeightsError, import};
 use emoxide_testing::{Values, assert_close, fixture_path, portable};
 
 const CLASSES: usize = 3;
-
-fn ir(head: bool) -> NetworkConfig {
-    let trunk = IrConfig { stem_width: 4, widths: vec![4, 4, 6], units: vec![2, 1, 2], ..IrConfig::ir50() };
-    let face = FaceHead { image_size: 16, embedding: 5, dropout: 0.0 };
-    NetworkConfig::Ir(if head { trunk.with_face_head(face).with_classifier(false) } else { trunk })
-}
 
 fn file(name: &str) -> PathBuf {
     fixture_path("pth").join(name)

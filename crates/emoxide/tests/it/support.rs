@@ -5,9 +5,17 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot};
-use emoxide::models::{Network, NetworkConfig};
+use emoxide::models::{FaceHead, IrConfig, Network, NetworkConfig};
 use emoxide::weights::{Head, import};
 use emoxide_testing::{Values, portable};
+
+/// The IR network of three stages that `tools/reference/pth_files.py` and `paddle_files.py` write: with a face head for
+/// images of 16 pixels and no classifier, or with a classifier alone.
+pub(crate) fn ir(face_head: bool) -> NetworkConfig {
+    let trunk = IrConfig { stem_width: 4, widths: vec![4, 4, 6], units: vec![2, 1, 2], ..IrConfig::ir50() };
+    let face = FaceHead { image_size: 16, embedding: 5, dropout: 0.0 };
+    NetworkConfig::Ir(if face_head { trunk.with_face_head(face).with_classifier(false) } else { trunk })
+}
 
 /// Names and shapes as PyTorch has them.
 pub(crate) fn keys(network: &Network) -> BTreeMap<String, Vec<usize>> {

@@ -5,8 +5,10 @@
 //! that were cut into slices of less than a gigabyte. Reference: `paddle.framework.io` of Paddle 2.6 and 3.3.
 
 mod machine;
+mod objects;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,7 +18,7 @@ use burn::tensor::{DType, TensorData};
 use burn_store::bridge;
 use burn_store::burn_pack::Tensor as Packed;
 
-use self::machine::{Array, Data, Id, Value, Values};
+use self::values::{Array, Data, Id, Value, Values};
 use super::WeightsError;
 use super::contents::WRAPPERS;
 use super::pickle::{self, Refusal};
