@@ -105,7 +105,7 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
         (import("zip.pth", &path, three, &["mirror"], &[]), "section.key=value"),
         (import("nowhere.pth", &path, three, TINY, &[]), "nowhere.pth"),
         (run(&["models", "verify", &path]), "`default` or a checkpoint file"),
-        (run(&["models", "import", "x.pth", "--network", "vgg", "--classes", three, "-o", &path]), "resnet18"),
+        (run(&["models", "import", "x.pth", "--network", "inception", "--classes", three, "-o", &path]), "resnet18"),
     ];
     for (output, said) in cases {
         assert_eq!(output.status.code(), Some(1), "{said}");

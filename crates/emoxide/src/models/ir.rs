@@ -9,13 +9,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, ConfigError, DEEPEST, Features, WIDEST, check};
+use super::{Classifier, ConfigError, DEEPEST, Features, LARGEST_IMAGE, WIDEST, check};
 use crate::nn::{
     BatchNorm, Conv2d, Conv2dConfig, Dropout, DropoutConfig, Linear, PRelu, global_average_pool, linear, max_pool2d,
 };
-
-/// Side in pixels of the images of a face head at most.
-const LARGEST_IMAGE: usize = 1024;
 
 /// The head that face recognition trains on the trunk: norm, dropout, a linear layer over all places, norm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

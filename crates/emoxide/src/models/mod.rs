@@ -1,14 +1,32 @@
 //! The networks. Each is written once, as a Burn module, in one file; all share the three seams of [`Classifier`].
 
+mod alexnet;
+mod config;
+mod dacl;
+mod dacl_attention;
 mod ir;
+mod local_transformer;
 mod resnet;
+mod transfer;
+mod vgg;
 
+pub use alexnet::{AlexNet, AlexNetConfig};
+pub use config::{ConfigError, NetworkConfig};
+pub use dacl::{Dacl, DaclConfig};
+pub use dacl_attention::{DaclAttention, DaclAttentionConfig, Grid, MapHead};
 pub use ir::{FaceHead, Ir, IrConfig};
-pub use resnet::{BlockKind, ResNet, ResNetConfig, Stem};
+pub use local_transformer::{
+    LocalBase, LocalDrop, LocalDropConfig, LocalDropKind, LocalTransformer, LocalTransformerConfig, PlainConfig,
+};
+pub use resnet::{BlockKind, ResNet, ResNetConfig, Stem, TrunkConfig};
+pub use transfer::{HeadDrop, MapDrop, Mask, Scale, Transfer, TransferConfig};
+pub use vgg::{Vgg, VggConfig};
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
+use burn::tensor::Tensor;
+use config::{
+    DEEPEST, LARGEST_IMAGE, WIDEST, check, check_channels, check_image_size, check_rate, check_width, check_widths,
+};
 
 /// What a backbone sees, before anything is pooled.
 #[derive(Clone, Debug)]
@@ -19,14 +37,14 @@ pub struct Features {
     pub token: Option<Tensor<2>>,
 }
 
-/// What a network gives in training, where an objective may want more than the logits.
+/// What a network answers in training.
 #[derive(Clone, Debug)]
 pub struct Outputs {
     /// `[batch, classes]`
     pub logits: Tensor<2>,
     /// `[batch, embedding]`
     pub embedding: Tensor<2>,
-    /// How much each number of the embedding counts, `[batch, embedding]`, of networks that weigh them.
+    /// How much each number of the embedding counts, `[batch, embedding]` in `(0, 1)`, of networks that say so (DACL).
     pub attention: Option<Tensor<2>>,
 }
 
@@ -46,7 +64,7 @@ pub trait Classifier {
         self.classify(self.embed(self.features(images)))
     }
 
-    /// Images `[batch, channels, rows, cols]` → everything that an objective may look at.
+    /// Images `[batch, channels, rows, cols]` → logits and what an objective may need beside them.
     fn outputs(&self, images: Tensor<4>) -> Outputs {
         let embedding = self.embed(self.features(images));
         Outputs { logits: self.classify(embedding.clone()), embedding, attention: None }
@@ -62,6 +80,18 @@ pub enum Network {
     Resnet(ResNet),
     /// See [`Ir`].
     Ir(Ir),
+    /// See [`AlexNet`].
+    Alexnet(AlexNet),
+    /// See [`Vgg`].
+    Vgg(Vgg),
+    /// See [`LocalTransformer`].
+    LocalTransformer(LocalTransformer),
+    /// See [`DaclAttention`].
+    DaclAttention(DaclAttention),
+    /// See [`Dacl`].
+    Dacl(Dacl),
+    /// See [`Transfer`].
+    Transfer(Transfer),
 }
 
 impl Network {
@@ -70,6 +100,18 @@ impl Network {
         self.visit(&mut Draw);
         self
     }
+
+    /// What the network attends to in images `[batch, channels, rows, cols]`: maps by name, each
+    /// `[batch, maps, rows, cols]`. Empty for networks without attention.
+    pub fn attention(&self, images: Tensor<4>) -> Vec<(String, Tensor<4>)> {
+        match self {
+            Self::Resnet(_) | Self::Ir(_) | Self::Alexnet(_) | Self::Vgg(_) => Vec::new(),
+            Self::LocalTransformer(network) => network.attention(images),
+            Self::DaclAttention(network) => network.attention(images),
+            Self::Dacl(network) => network.attention(images),
+            Self::Transfer(network) => network.attention(images),
+        }
+    }
 }
 
 impl Classifier for Network {
@@ -77,6 +119,12 @@ impl Classifier for Network {
         match self {
             Self::Resnet(network) => network.features(images),
             Self::Ir(network) => network.features(images),
+            Self::Alexnet(network) => network.features(images),
+            Self::Vgg(network) => network.features(images),
+            Self::LocalTransformer(network) => network.features(images),
+            Self::DaclAttention(network) => network.features(images),
+            Self::Dacl(network) => network.features(images),
+            Self::Transfer(network) => network.features(images),
         }
     }
 
@@ -84,6 +132,12 @@ impl Classifier for Network {
         match self {
             Self::Resnet(network) => network.embed(features),
             Self::Ir(network) => network.embed(features),
+            Self::Alexnet(network) => network.embed(features),
+            Self::Vgg(network) => network.embed(features),
+            Self::LocalTransformer(network) => network.embed(features),
+            Self::DaclAttention(network) => network.embed(features),
+            Self::Dacl(network) => network.embed(features),
+            Self::Transfer(network) => network.embed(features),
         }
     }
 
@@ -91,6 +145,12 @@ impl Classifier for Network {
         match self {
             Self::Resnet(network) => network.classify(embedding),
             Self::Ir(network) => network.classify(embedding),
+            Self::Alexnet(network) => network.classify(embedding),
+            Self::Vgg(network) => network.classify(embedding),
+            Self::LocalTransformer(network) => network.classify(embedding),
+            Self::DaclAttention(network) => network.classify(embedding),
+            Self::Dacl(network) => network.classify(embedding),
+            Self::Transfer(network) => network.classify(embedding),
         }
     }
 
@@ -98,112 +158,12 @@ impl Classifier for Network {
         match self {
             Self::Resnet(network) => network.outputs(images),
             Self::Ir(network) => network.outputs(images),
-        }
-    }
-}
-
-/// Which network, in a recipe or a checkpoint: `kind = "resnet"` or `"ir"` and the keys of that family.
-/// Absent keys take the family's defaults; unknown ones are errors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum NetworkConfig {
-    /// See [`ResNetConfig`].
-    Resnet(ResNetConfig),
-    /// See [`IrConfig`].
-    Ir(IrConfig),
-}
-
-impl NetworkConfig {
-    /// A network with fresh weights for `classes` outputs. All weights are drawn here and now, so that
-    /// `device.seed(n)` just before makes them reproducible.
-    ///
-    /// # Panics
-    /// If [`validate`](Self::validate) fails.
-    pub fn init(&self, classes: usize, device: &Device) -> Network {
-        if let Err(error) = self.validate() {
-            panic!("{error}");
-        }
-        self.build(classes, device).drawn()
-    }
-
-    /// Like [`init`](Self::init), but weights are drawn at first use, which weights that are loaded never come to.
-    pub(crate) fn build(&self, classes: usize, device: &Device) -> Network {
-        match self {
-            Self::Resnet(config) => Network::Resnet(config.init(classes, device)),
-            Self::Ir(config) => Network::Ir(config.init(classes, device)),
-        }
-    }
-
-    /// Whether a network can be built from this.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        match self {
-            Self::Resnet(config) => config.validate(),
-            Self::Ir(config) => config.validate(),
-        }
-    }
-
-    /// Number of trained values of a network with so many classes.
-    pub fn parameters(&self, classes: usize, device: &Device) -> usize {
-        parameters(&self.build(classes, device))
-    }
-
-    /// Channels of the input images.
-    pub fn channels(&self) -> usize {
-        match self {
-            Self::Resnet(config) => config.input_channels,
-            Self::Ir(config) => config.input_channels,
-        }
-    }
-
-    /// How the names of everything behind the embedding start, and of what a file may have beyond it.
-    pub(crate) fn head(&self) -> &'static [&'static str] {
-        match self {
-            Self::Resnet(_) => &["fc."],
-            Self::Ir(config) if config.face_head.is_some() => &["fc."],
-            Self::Ir(_) => &["fc.", "output_layer."],
-        }
-    }
-
-    /// Units per stage, of networks that number them through (`body.0` to `body.23`).
-    pub(crate) fn units(&self) -> Option<&[usize]> {
-        match self {
-            Self::Resnet(_) => None,
-            Self::Ir(config) => Some(&config.units),
-        }
-    }
-
-    /// What the authors' names become here where they cannot stay: pairs of a regular expression and its replacement.
-    /// They apply in order and last, to names that a key map has brought into the authors' form, and to nothing that we
-    /// write ourselves.
-    pub(crate) fn spelling(&self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Resnet(_) => &[],
-            // TransFER and APViT keep their trunk below this.
-            Self::Ir(_) => &[(r"^extractor\.", "")],
-        }
-    }
-
-    /// Side of the square input in pixels, of networks that take no other.
-    pub(crate) fn image_size(&self) -> Option<usize> {
-        match self {
-            Self::Resnet(_) => None,
-            Self::Ir(config) => config.face_head.as_ref().map(|head| head.image_size),
-        }
-    }
-
-    /// Length of the logits of a network that was built for so many classes.
-    pub(crate) fn outputs(&self, classes: usize) -> usize {
-        match self {
-            Self::Ir(config) if !config.classifier => config.embedding(),
-            _ => classes,
-        }
-    }
-
-    /// Length of the embedding.
-    pub fn embedding(&self) -> usize {
-        match self {
-            Self::Resnet(config) => config.embedding(),
-            Self::Ir(config) => config.embedding(),
+            Self::Alexnet(network) => network.outputs(images),
+            Self::Vgg(network) => network.outputs(images),
+            Self::LocalTransformer(network) => network.outputs(images),
+            Self::DaclAttention(network) => network.outputs(images),
+            Self::Dacl(network) => network.outputs(images),
+            Self::Transfer(network) => network.outputs(images),
         }
     }
 }
@@ -241,94 +201,6 @@ impl ModuleVisitor for Count {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if !self.path.last().is_some_and(|name| name.starts_with("running_")) {
             self.total += param.lazy_shape().num_elements();
-        }
-    }
-}
-
-/// A network that cannot be built.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("network.{key}: {problem}")]
-pub struct ConfigError {
-    /// The key of the configuration.
-    pub key: &'static str,
-    /// What is wrong with its value and what it may be.
-    pub problem: String,
-}
-
-/// Channels of a stage, and numbers of an embedding, at most.
-const WIDEST: usize = 8192;
-/// Blocks or units of a stage at most.
-const DEEPEST: usize = 100;
-
-fn check(holds: bool, key: &'static str, problem: impl FnOnce() -> String) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError { key, problem: problem() }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{IrConfig, NetworkConfig, ResNetConfig, Stem};
-
-    fn parse(text: &str) -> Result<NetworkConfig, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_configuration_names_its_family_and_what_differs_from_the_default() {
-        let resnet = ResNetConfig { stem: Stem::Compact, dropout: 0.2, ..ResNetConfig::resnet18() };
-        assert_eq!(
-            parse(r#"{"kind": "resnet", "stem": "compact", "dropout": 0.2}"#),
-            Ok(NetworkConfig::Resnet(resnet.clone()))
-        );
-        assert_eq!(parse(r#"{"kind": "ir"}"#), Ok(NetworkConfig::Ir(IrConfig::ir50())));
-        let text = serde_json::to_string(&NetworkConfig::Resnet(resnet.clone())).unwrap();
-        assert_eq!(parse(&text), Ok(NetworkConfig::Resnet(resnet)));
-    }
-
-    #[test]
-    fn unknown_keys_and_families_are_errors() {
-        let cases = [
-            (r#"{"kind": "resnet", "depth": 18}"#, "unknown field `depth`"),
-            (r#"{"kind": "ir", "face_head": {"image-size": 112}}"#, "unknown field `image-size`"),
-            (r#"{"kind": "resnet", "stem": "big"}"#, "unknown variant `big`"),
-            (r#"{"kind": "vgg"}"#, "unknown variant `vgg`"),
-            (r#"{"stem": "compact"}"#, "missing field `kind`"),
-        ];
-        for (text, expected) in cases {
-            let error = parse(text).unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_built_is_refused_by_key() {
-        let cases = [
-            (r#"{"kind": "resnet", "input_channels": 2}"#, "network.input_channels: is 2, may be 1 or 3"),
-            (r#"{"kind": "resnet", "widths": [8, 16]}"#, "network.blocks: 4 stages, but `widths` has 2"),
-            (r#"{"kind": "resnet", "widths": [], "blocks": []}"#, "network.widths: 0 stages, may be 1 to 4"),
-            (r#"{"kind": "resnet", "first_stride": 3}"#, "network.first_stride: is 3, may be 1 or 2"),
-            (r#"{"kind": "resnet", "dropout": 1.0}"#, "network.dropout: is 1, may be 0 up to but not 1"),
-            (r#"{"kind": "ir", "units": [3, 4, 0, 3]}"#, "network.units: is [3, 4, 0, 3], a stage may have 1 to 100"),
-            (
-                r#"{"kind": "resnet", "blocks": [2, 2, 2, 101]}"#,
-                "network.blocks: is [2, 2, 2, 101], a stage may have 1 to 100",
-            ),
-            (r#"{"kind": "ir", "stem_width": 0}"#, "network.stem_width: is 0, may be 1 to 8192"),
-            (
-                r#"{"kind": "resnet", "widths": [64, 128, 256, 9000]}"#,
-                "network.widths: is [64, 128, 256, 9000], a stage may have 1 to 8192",
-            ),
-            (
-                r#"{"kind": "ir", "face_head": {"image_size": 2048}}"#,
-                "network.face_head.image_size: is 2048, may be 1 to 1024",
-            ),
-            (
-                r#"{"kind": "ir", "face_head": {"image_size": 100}}"#,
-                "network.face_head.image_size: is 100, must be a multiple of 16, by which the stages shrink the image",
-            ),
-        ];
-        for (text, expected) in cases {
-            let error = parse(text).unwrap().validate().unwrap_err();
-            assert_eq!(error.to_string(), expected);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Paper: Deep Residual Learning for Image Recognition, arXiv 1512.03385. Reference: torchvision 0.15, `ResNet`; the
 //! parameter names are its names. Checkpoints: torchvision `resnet{18,34,50}`, MS-Celeb-1M `resnet18_msceleb.pth`.
 //! Deviations from the reference: width and number of stages are free, the stem may be compact (for small faces), and
-//! there may be dropout before the classifier.
+//! there may be dropout before the classifier. The trunk alone is part of other networks.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -124,7 +124,12 @@ impl ResNetConfig {
 
     /// A network with fresh weights; they are drawn at first use.
     pub fn init(&self, classes: usize, device: &Device) -> ResNet {
-        let stem = match self.stem {
+        ResNet { fc: Some(linear(self.embedding(), classes, device)), ..self.trunk(std::convert::identity, device) }
+    }
+
+    /// A network without classifier. `stem` may change the first convolution.
+    fn trunk(&self, stem: impl FnOnce(Conv2dConfig) -> Conv2dConfig, device: &Device) -> ResNet {
+        let conv1 = match self.stem {
             Stem::Imagenet => Conv2dConfig::new(self.input_channels, self.stem_width, 7).with_stride(2),
             Stem::Compact => Conv2dConfig::new(self.input_channels, self.stem_width, 3),
         };
@@ -144,16 +149,79 @@ impl ResNetConfig {
                 .collect()
         };
         ResNet {
-            conv1: stem.init(device),
+            conv1: stem(conv1).init(device),
             bn1: BatchNorm::new(self.stem_width, device),
             layer1: stage(0),
             layer2: stage(1),
             layer3: stage(2),
             layer4: stage(3),
             dropout: DropoutConfig::new(self.dropout).init(),
-            fc: linear(self.embedding(), classes, device),
+            fc: None,
             pooled_stem: self.stem == Stem::Imagenet,
         }
+    }
+}
+
+/// Shape of the residual trunk of another network: a [`ResNet`] without pool and classifier. The default is ResNet-18's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrunkConfig {
+    /// How the image enters.
+    pub stem: Stem,
+    /// Channels behind the stem.
+    pub stem_width: usize,
+    /// What the stages repeat.
+    pub block: BlockKind,
+    /// Width of each stage, one to four of them.
+    pub widths: Vec<usize>,
+    /// Blocks in each stage.
+    pub blocks: Vec<usize>,
+    /// Stride of the first stage, 1 or 2; every later stage has stride 2.
+    pub first_stride: usize,
+}
+
+impl Default for TrunkConfig {
+    fn default() -> Self {
+        let ResNetConfig { stem, stem_width, block, widths, blocks, first_stride, .. } = ResNetConfig::resnet18();
+        Self { stem, stem_width, block, widths, blocks, first_stride }
+    }
+}
+
+impl TrunkConfig {
+    fn network(&self, input_channels: usize) -> ResNetConfig {
+        let Self { stem, stem_width, block, widths, blocks, first_stride } = self.clone();
+        ResNetConfig { input_channels, stem, stem_width, block, widths, blocks, first_stride, dropout: 0.0 }
+    }
+
+    /// Whether a trunk can be built from this, which stands below the key `base`.
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        self.network(3).validate().map_err(|error| error.below("base"))
+    }
+
+    /// Channels of the map.
+    pub(super) fn channels(&self) -> usize {
+        self.network(3).embedding()
+    }
+
+    /// Rows of the map for an image of so many, and columns likewise.
+    pub(super) fn map_side(&self, image: usize) -> usize {
+        let halvings = match self.stem {
+            Stem::Imagenet => 2,
+            Stem::Compact => 0,
+        };
+        let strides = [self.first_stride].into_iter().chain((1..self.widths.len()).map(|_| 2));
+        std::iter::repeat_n(2, halvings).chain(strides).fold(image, usize::div_ceil)
+    }
+
+    /// A trunk with fresh weights, whose embedding is the mean over its map and whose logits are the embedding. `stem` may
+    /// change the first convolution.
+    pub(super) fn init(
+        &self,
+        input_channels: usize,
+        stem: impl FnOnce(Conv2dConfig) -> Conv2dConfig,
+        device: &Device,
+    ) -> ResNet {
+        self.network(input_channels).trunk(stem, device)
     }
 }
 
@@ -220,7 +288,8 @@ pub struct ResNet {
     layer3: Vec<Block>,
     layer4: Vec<Block>,
     dropout: Dropout,
-    fc: Linear,
+    /// Absent where this is the trunk of another network.
+    fc: Option<Linear>,
     pooled_stem: bool,
 }
 
@@ -240,6 +309,9 @@ impl Classifier for ResNet {
     }
 
     fn classify(&self, embedding: Tensor<2>) -> Tensor<2> {
-        self.fc.forward(self.dropout.forward(embedding))
+        match &self.fc {
+            Some(fc) => fc.forward(self.dropout.forward(embedding)),
+            None => embedding,
+        }
     }
 }

@@ -12,13 +12,14 @@ pub struct Conv2dConfig {
     stride: usize,
     padding: usize,
     bias: bool,
+    uniform: bool,
 }
 
 impl Conv2dConfig {
     /// A convolution from `inputs` to `outputs` channels with a `kernel` x `kernel` window, stride 1, a padding of
     /// half the window (the size is kept for odd windows) and no bias.
     pub fn new(inputs: usize, outputs: usize, kernel: usize) -> Self {
-        Self { inputs, outputs, kernel, stride: 1, padding: kernel / 2, bias: false }
+        Self { inputs, outputs, kernel, stride: 1, padding: kernel / 2, bias: false, uniform: false }
     }
 
     /// Sets the step between windows, in pixels.
@@ -39,19 +40,28 @@ impl Conv2dConfig {
         Self { bias, ..self }
     }
 
+    /// Draws weight and bias uniformly from ±1/√(`kernel²` `inputs`), PyTorch's default.
+    #[must_use]
+    pub fn with_uniform_init(self) -> Self {
+        Self { uniform: true, ..self }
+    }
+
     /// Kaiming normal weights, fan-out, gain of the rectifier: standard deviation `√(2 / (kernel² outputs))`; bias 0.
+    /// [`with_uniform_init`](Self::with_uniform_init) chooses the other initialisation.
     pub fn init(&self, device: &Device) -> Conv2d {
-        let Self { inputs, outputs, kernel, stride, padding, bias } = *self;
-        let area = kernel * kernel;
-        let initializer = Initializer::KaimingNormal { gain: std::f64::consts::SQRT_2, fan_out_only: true };
+        let Self { inputs, outputs, kernel, stride, padding, bias, uniform } = *self;
+        let (fan_in, fan_out) = (inputs * kernel * kernel, outputs * kernel * kernel);
+        let (weights, biases) = if uniform {
+            let bound = 1.0 / (fan_in as f64).sqrt();
+            let uniform = Initializer::Uniform { min: -bound, max: bound };
+            (uniform.clone(), uniform)
+        } else {
+            let normal = Initializer::KaimingNormal { gain: std::f64::consts::SQRT_2, fan_out_only: true };
+            (normal, Initializer::Zeros)
+        };
         Conv2d {
-            weight: initializer.init_with(
-                [outputs, inputs, kernel, kernel],
-                Some(inputs * area),
-                Some(outputs * area),
-                device,
-            ),
-            bias: bias.then(|| Initializer::Zeros.init([outputs], device)),
+            weight: weights.init_with([outputs, inputs, kernel, kernel], Some(fan_in), Some(fan_out), device),
+            bias: bias.then(|| biases.init([outputs], device)),
             stride,
             padding,
         }

@@ -1,13 +1,23 @@
 //! Layers that more than one network uses, with PyTorch's semantics and PyTorch's parameter names.
 
 mod conv;
+mod conv_norm;
+mod drop;
+mod encoder;
+mod layer_norm;
 mod norm;
 mod prelu;
+mod transformer;
 
 pub use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 pub use conv::{Conv2d, Conv2dConfig};
+pub use conv_norm::ConvNorm;
+pub use drop::{DropKind, DropMaps};
+pub use encoder::{Encoder, EncoderConfig, EncoderLayer, NormPlace, SelfAttention};
+pub use layer_norm::LayerNorm;
 pub use norm::BatchNorm;
 pub use prelu::PRelu;
+pub use transformer::{Block, BlockConfig, DEVIATION};
 
 use burn::tensor::module::max_pool2d as pool;
 use burn::tensor::ops::MaxPoolOptions;
@@ -21,9 +31,15 @@ pub fn max_pool2d(input: Tensor<4>, kernel: usize, stride: usize, padding: usize
     pool(input, options)
 }
 
+/// Means over `side` x `side` windows that cover the map: `[batch, channels, rows, cols]` →
+/// `[batch, channels, side, side]`.
+pub fn adaptive_average_pool(map: Tensor<4>, side: usize) -> Tensor<4> {
+    burn::tensor::module::adaptive_avg_pool2d(map, [side; 2])
+}
+
 /// Mean over the places of a map: `[batch, channels, rows, cols]` → `[batch, channels]`.
 pub fn global_average_pool(map: Tensor<4>) -> Tensor<2> {
-    burn::tensor::module::adaptive_avg_pool2d(map, [1, 1]).flatten(1, 3)
+    adaptive_average_pool(map, 1).flatten(1, 3)
 }
 
 /// A linear layer with PyTorch's initialisation: weight and bias uniform in ±1/√`inputs`.

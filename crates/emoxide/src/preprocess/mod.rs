@@ -139,6 +139,16 @@ impl Preprocess {
         Self { mean: vec![0.5; 3], std: vec![0.5; 3], ..Self::imagenet(112) }
     }
 
+    /// Grey pictures of `side` x `side` pixels in 0..1, as the comparison on FER2013 trains its networks.
+    pub fn grey(side: u32) -> Self {
+        Self { channels: Channels::Grey, mean: vec![0.0], std: vec![1.0], ..Self::imagenet(side) }
+    }
+
+    /// Colour pictures of 224 x 224 pixels with the mean and deviation that the authors of DACL use.
+    pub fn dacl() -> Self {
+        Self { mean: vec![0.5752, 0.4495, 0.4012], std: vec![0.2086, 0.1911, 0.1827], ..Self::imagenet(224) }
+    }
+
     /// Checks that the settings fit together.
     pub fn validate(&self) -> Result<(), PreprocessError> {
         let (width, height) = (self.width, self.height);
@@ -240,7 +250,7 @@ fn luma(pixel: &[u8]) -> u8 {
 mod tests {
     use super::*;
 
-    fn grey() -> Preprocess {
+    fn small() -> Preprocess {
         Preprocess {
             width: 3,
             height: 2,
@@ -255,7 +265,7 @@ mod tests {
     #[test]
     fn a_picture_becomes_rows_of_normalised_luma() {
         let image = RgbImage::from_fn(3, 2, |x, y| image::Rgb([(x * 40 + y * 100) as u8; 3]));
-        let values = grey().values(&image);
+        let values = small().values(&image);
         let expected: Vec<f32> = [0, 40, 80, 100, 140, 180].iter().map(|v| (*v as f32 / 255.0 - 0.5) / 0.25).collect();
         for (value, wanted) in values.iter().zip(&expected) {
             approx::assert_relative_eq!(value, wanted, epsilon = 1e-6);
@@ -264,7 +274,7 @@ mod tests {
 
     #[test]
     fn colour_planes_keep_their_order() {
-        let setting = Preprocess { channels: Channels::Rgb, mean: vec![0.0; 3], std: vec![1.0; 3], ..grey() };
+        let setting = Preprocess { channels: Channels::Rgb, mean: vec![0.0; 3], std: vec![1.0; 3], ..small() };
         let values = setting.values(&RgbImage::from_pixel(3, 2, image::Rgb([255, 0, 51])));
         assert_eq!(values[..6], [1.0; 6]);
         assert_eq!(values[6..12], [0.0; 6]);
@@ -273,14 +283,14 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_work_are_refused() {
-        assert_eq!(grey().validate(), Ok(()));
-        let zero = Preprocess { width: 0, ..grey() };
+        assert_eq!(small().validate(), Ok(()));
+        let zero = Preprocess { width: 0, ..small() };
         assert_eq!(zero.validate(), Err(PreprocessError::Size { width: 0, height: 2 }));
-        let short = Preprocess { channels: Channels::Rgb, ..grey() };
+        let short = Preprocess { channels: Channels::Rgb, ..small() };
         assert_eq!(short.validate(), Err(PreprocessError::Statistics { name: "mean", found: 1, wanted: 3 }));
-        assert_eq!(Preprocess { std: vec![0.0], ..grey() }.validate(), Err(PreprocessError::Value));
+        assert_eq!(Preprocess { std: vec![0.0], ..small() }.validate(), Err(PreprocessError::Value));
         let resize = Resize::Shorter(2);
-        let small = Preprocess { resize: Some(resize), ..grey() };
-        assert_eq!(small.validate(), Err(PreprocessError::Resize { resize, width: 3, height: 2 }));
+        let narrow = Preprocess { resize: Some(resize), ..small() };
+        assert_eq!(narrow.validate(), Err(PreprocessError::Resize { resize, width: 3, height: 2 }));
     }
 }

@@ -51,6 +51,10 @@ impl Card {
         {
             return Err(CardError::Size { side, width, height });
         }
+        let smallest = self.network.smallest_image();
+        if [width, height].iter().any(|found| (*found as usize) < smallest) {
+            return Err(CardError::Small { smallest, width, height });
+        }
         let (classes, outputs) = (self.classes.len(), self.network.outputs(self.classes.len()));
         if outputs != classes {
             return Err(CardError::NoClassifier { outputs, classes });
@@ -86,11 +90,21 @@ pub enum CardError {
         /// Channels of the preprocessed picture.
         found: usize,
     },
-    /// A face head takes pictures of one size only.
-    #[error("the network's face head takes {side}x{side} pixels, but preprocess gives {width}x{height}")]
+    /// Some networks take pictures of one size only.
+    #[error("the network takes {side}x{side} pixels, but preprocess gives {width}x{height}")]
     Size {
         /// Pixels of each side that the network takes.
         side: usize,
+        /// Width of the preprocessed picture in pixels.
+        width: u32,
+        /// Its height.
+        height: u32,
+    },
+    /// Pictures that shrink to nothing on their way through the network.
+    #[error("the network takes {smallest}x{smallest} pixels and more, but preprocess gives {width}x{height}")]
+    Small {
+        /// Pixels of each side at least.
+        smallest: usize,
         /// Width of the preprocessed picture in pixels.
         width: u32,
         /// Its height.

@@ -12,7 +12,9 @@ pub use emoxide_engine::Precision;
 pub use executor::{Executor, Why};
 pub use model::{Model, softmax};
 
-use crate::models::{IrConfig, NetworkConfig, ResNetConfig};
+use crate::models::{
+    AlexNetConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, NetworkConfig, ResNetConfig, VggConfig,
+};
 use crate::preprocess::{Alignment, Preprocess};
 use crate::weights::checkpoint::{self, Card, CheckpointError};
 
@@ -53,12 +55,37 @@ pub fn architectures() -> Vec<Entry> {
         alignment: Alignment::arcface(),
         paper: "Deng et al., ArcFace, 2019; face.evoLVe",
     };
+    // Trained and tested on FER2013 by one protocol.
+    let compared = |name, network, paper| Entry {
+        name,
+        network,
+        preprocess: Preprocess::grey(224),
+        alignment: Alignment::SquareBox { margin: 0.0 },
+        paper,
+    };
+    let suite = "Lee, comparison of networks on FER2013 (CS577 project)";
+    let grey = ResNetConfig { input_channels: 1, ..ResNetConfig::resnet50() };
     vec![
         resnet("resnet18", ResNetConfig::resnet18()),
         resnet("resnet34", ResNetConfig::resnet34()),
         resnet("resnet50", ResNetConfig::resnet50()),
         ir("ir18", IrConfig::ir18()),
         ir("ir50", IrConfig::ir50()),
+        compared("alexnet", NetworkConfig::Alexnet(AlexNetConfig::default()), "Krizhevsky, One weird trick, 2014"),
+        compared("vgg", NetworkConfig::Vgg(VggConfig::default()), suite),
+        compared("vgg-pooled", NetworkConfig::Vgg(VggConfig::pooled()), suite),
+        compared("resnet50-grey", NetworkConfig::Resnet(grey), suite),
+        compared("transfer-resnet18", NetworkConfig::LocalTransformer(LocalTransformerConfig::default()), suite),
+        compared("transfer-plain", NetworkConfig::LocalTransformer(LocalTransformerConfig::plain()), suite),
+        compared("dacl-resnet18", NetworkConfig::DaclAttention(DaclAttentionConfig::default()), suite),
+        Entry {
+            preprocess: Preprocess::dacl(),
+            ..compared(
+                "dacl",
+                NetworkConfig::Dacl(DaclConfig::default()),
+                "Farzaneh and Qi, Deep attentive center loss, 2021",
+            )
+        },
     ]
 }
 

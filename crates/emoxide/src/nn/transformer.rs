@@ -1,0 +1,135 @@
+use burn::module::{Flag, Module, Param};
+use burn::nn::{Initializer, LinearConfig};
+use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::ops::PadMode;
+use burn::tensor::{Device, Tensor};
+
+use super::drop::one_of;
+use super::{DropKind, DropMaps, LayerNorm, Linear};
+
+/// Deviation of fresh weights, as in timm.
+pub const DEVIATION: f64 = 0.02;
+
+/// Shape of a [`Block`].
+#[derive(Clone, Copy, Debug)]
+pub struct BlockConfig {
+    /// Numbers of a token.
+    pub width: usize,
+    /// Heads of attention; they divide the width.
+    pub heads: usize,
+    /// Width between the two linear layers behind the attention.
+    pub hidden: usize,
+    /// Whether queries, keys and values have a bias.
+    pub qkv_bias: bool,
+    /// Factor of the products of queries and keys.
+    pub scale: f64,
+    /// Added to the variance by norms.
+    pub epsilon: f64,
+    /// What training zeroes of the heads' outputs, `[batch, heads, tokens, width / heads]`.
+    pub drop: DropKind,
+    /// In this share of the images, training zeroes query, key and value of one of the first `heads` tokens.
+    pub drop_token: f64,
+}
+
+impl BlockConfig {
+    /// A block with fresh weights: normal with deviation 0.02, biases 0.
+    ///
+    /// # Panics
+    /// If the heads do not divide the width.
+    pub fn init(&self, device: &Device) -> Block {
+        let Self { width, heads, hidden, qkv_bias, scale, epsilon, drop, drop_token } = *self;
+        assert!(width.is_multiple_of(heads), "{heads} heads do not divide a width of {width}");
+        Block {
+            norm1: LayerNorm::new(width, epsilon, device),
+            attn: Attention {
+                qkv: normal(width, 3 * width, qkv_bias, device),
+                proj: normal(width, width, true, device),
+                drop: DropMaps::new(drop),
+                heads,
+                scale,
+                drop_token,
+                training: Param::from_bool(true),
+            },
+            norm2: LayerNorm::new(width, epsilon, device),
+            mlp: Mlp { fc1: normal(width, hidden, true, device), fc2: normal(hidden, width, true, device) },
+        }
+    }
+}
+
+fn normal(inputs: usize, outputs: usize, bias: bool, device: &Device) -> Linear {
+    let normal = Initializer::Normal { mean: 0.0, std: DEVIATION };
+    let layer = LinearConfig::new(inputs, outputs).with_bias(false).with_initializer(normal).init(device);
+    Linear { bias: bias.then(|| Initializer::Zeros.init([outputs], device)), ..layer }
+}
+
+/// A block of a vision transformer, with the parameter names of timm: attention and two linear layers, each behind a norm
+/// and carried around. Paper: Dosovitskiy et al., arXiv 2010.11929, equations 2 and 3.
+#[derive(Module, Debug)]
+pub struct Block {
+    norm1: LayerNorm,
+    attn: Attention,
+    norm2: LayerNorm,
+    mlp: Mlp,
+}
+
+impl Block {
+    /// Tokens `[batch, tokens, width]` → the same shape, and the attention `[batch, heads, tokens, tokens]`: for every
+    /// query the shares of all keys.
+    pub fn forward(&self, tokens: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
+        let (seen, attention) = self.attn.forward(self.norm1.forward(tokens.clone()));
+        let tokens = tokens + seen;
+        (tokens.clone() + self.mlp.forward(self.norm2.forward(tokens)), attention)
+    }
+}
+
+/// Attention of tokens to each other.
+#[derive(Module, Debug)]
+struct Attention {
+    /// Columns of queries, keys and values in this order, each by head.
+    qkv: Linear,
+    proj: Linear,
+    drop: DropMaps,
+    heads: usize,
+    scale: f64,
+    drop_token: f64,
+    training: Param<Flag>,
+}
+
+impl Attention {
+    fn forward(&self, tokens: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
+        let [batch, count, width] = tokens.dims();
+        let parts = self.without_token(self.qkv.forward(tokens));
+        let parts = parts.reshape([batch, count, 3, self.heads, width / self.heads]).permute([2, 0, 3, 1, 4]);
+        let part = |index: usize| parts.clone().narrow(0, index, 1).squeeze_dim::<4>(0);
+        let [query, key, value] = [part(0), part(1), part(2)];
+        let attention = softmax(query.matmul(key.swap_dims(2, 3)) * self.scale, 3);
+        let seen = self.drop.forward(attention.clone().matmul(value));
+        (self.proj.forward(seen.swap_dims(1, 2).reshape([batch, count, width])), attention)
+    }
+
+    /// Zeroes what a token asks, is asked for and tells.
+    fn without_token(&self, parts: Tensor<3>) -> Tensor<3> {
+        let device = parts.device();
+        if self.drop_token == 0.0 || !(device.is_autodiff() && self.training.is_enabled()) {
+            return parts;
+        }
+        let [batch, count, _] = parts.dims();
+        let first = self.heads.min(count);
+        let hit = one_of(batch, first, self.drop_token, &device).reshape([batch, first, 1]);
+        let hit = hit.pad([(0, count - first), (0, 0)], PadMode::Constant(0.0));
+        parts * (-hit + 1.0)
+    }
+}
+
+/// Two linear layers with a Gaussian error linear unit between them.
+#[derive(Module, Debug)]
+struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+}
+
+impl Mlp {
+    fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        self.fc2.forward(gelu(self.fc1.forward(tokens)))
+    }
+}
