@@ -5,7 +5,9 @@ mod tiny;
 
 use burn::tensor::Device;
 use burn_store::{ModuleSnapshot, bridge};
-use emoxide::models::{FaceHead, IrConfig, Network, NetworkConfig, ResNetConfig};
+use emoxide::models::{
+    FaceHead, IrConfig, LocalBase, LocalTransformerConfig, Network, NetworkConfig, PlainConfig, ResNetConfig,
+};
 use emoxide::weights::{Head, import};
 use emoxide_testing::fixture_path;
 
@@ -24,9 +26,18 @@ fn equal_seeds_draw_equal_weights() {
     let device = Device::flex();
     let ir = IrConfig { widths: vec![6, 8], units: vec![2, 1], ..IrConfig::ir50() };
     let head = FaceHead { image_size: 16, ..FaceHead::default() };
+    let transformer = LocalTransformerConfig {
+        base: LocalBase::Plain(PlainConfig { widths: vec![6, 8] }),
+        local_width: 8,
+        depth: 2,
+        heads: 2,
+        hidden: 6,
+        ..LocalTransformerConfig::default()
+    };
     let configs = [
         NetworkConfig::Resnet(ResNetConfig { widths: vec![6, 8], blocks: vec![2, 1], ..ResNetConfig::resnet18() }),
         NetworkConfig::Ir(ir.with_face_head(head)),
+        NetworkConfig::LocalTransformer(transformer),
     ];
     for config in configs {
         let draw = |seed| {

@@ -10,9 +10,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{Classifier, ConfigError, Features, check, check_channels, check_rate, check_width, check_widths};
-use crate::nn::{
-    Conv2d, Conv2dConfig, Dropout, DropoutConfig, Linear, adaptive_average_pool, linear, max_pool2d,
-};
+use crate::nn::{Conv2d, Conv2dConfig, Dropout, DropoutConfig, Linear, adaptive_average_pool, linear, max_pool2d};
 
 /// Side of the map that the linear layers see.
 const SIDE: usize = 6;

@@ -93,9 +93,7 @@ impl DaclAttentionConfig {
     /// PyTorch's default weights, as the notebook replaces the first one.
     pub fn init(&self, classes: usize, device: &Device) -> DaclAttention {
         let channels = self.base.channels();
-        let conv = |outputs| {
-            Conv2dConfig::new(channels, outputs, 1).with_bias(true).with_uniform_init().init(device)
-        };
+        let conv = |outputs| Conv2dConfig::new(channels, outputs, 1).with_bias(true).with_uniform_init().init(device);
         DaclAttention {
             base_model: self.base.init(self.input_channels, Conv2dConfig::with_uniform_init, device),
             attention: Attention { conv1: conv(self.attention_width), conv2: conv(channels) },

@@ -6,7 +6,7 @@
 //! (below). Checkpoint of the trunk: torchvision `resnet18`, as `stem_cnn`.
 //! There are no positions: the order of the tokens has no effect. All layers of the encoder start with equal weights.
 //! Deviations from the reference: the trunk's parameters keep torchvision's names, which the notebook numbers
-//! (`stem_cnn.features.0`); all sizes are free. The text's CustomCNN was not published: [`PlainConfig`] is ours.
+//! (`stem_cnn.features.0`); all sizes are free. The text's `CustomCNN` was not published: [`PlainConfig`] is ours.
 
 use burn::module::{Flag, Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -16,14 +16,12 @@ use super::{
     Classifier, ConfigError, DEEPEST, Features, ResNet, TrunkConfig, check, check_channels, check_rate, check_width,
     check_widths,
 };
-use crate::nn::{
-    Conv2d, Conv2dConfig, ConvNorm, Encoder, EncoderConfig, Linear, NormPlace, linear, max_pool2d,
-};
+use crate::nn::{Conv2d, Conv2dConfig, ConvNorm, Encoder, EncoderConfig, Linear, NormPlace, linear, max_pool2d};
 
 /// Stages of a [`PlainConfig`] at most.
 const MOST_STAGES: usize = 8;
 
-/// Five plain stages, each a 3x3 convolution without bias, batch normalisation, the rectifier and a 2x2 pool.
+/// Plain stages, five by default, each a 3x3 convolution without bias, batch normalisation, the rectifier and a 2x2 pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PlainConfig {
@@ -155,7 +153,8 @@ impl LocalDrop {
             LocalDropKind::ScaledElements => maps.map(|map| map.clone() * draw(map.dims(), kept) / kept),
             LocalDropKind::Channels => maps.map(|map| map * draw([batch, channels, 1, 1], kept)),
             LocalDropKind::Map => {
-                let (hit, first): (Tensor<4>, Tensor<4>) = (draw([batch, 1, 1, 1], self.rate), draw([batch, 1, 1, 1], 0.5));
+                let (hit, first): (Tensor<4>, Tensor<4>) =
+                    (draw([batch, 1, 1, 1], self.rate), draw([batch, 1, 1, 1], 0.5));
                 let [one, other] = maps;
                 [one * (-(hit.clone() * first.clone()) + 1.0), other * (hit * (first - 1.0) + 1.0)]
             }
@@ -206,7 +205,7 @@ impl Default for LocalTransformerConfig {
 }
 
 impl LocalTransformerConfig {
-    /// The text's CustomCNN and transformer.
+    /// The text's `CustomCNN` and transformer.
     pub fn plain() -> Self {
         Self { base: LocalBase::Plain(PlainConfig::default()), ..Self::default() }
     }

@@ -113,9 +113,10 @@ pub struct Vgg {
 
 impl Classifier for Vgg {
     fn features(&self, images: Tensor<4>) -> Features {
-        let map = self.features.iter().fold(images, |x, (first, second)| {
-            max_pool2d(second.forward(first.forward(x)), 2, 2, 0)
-        });
+        let map = self
+            .features
+            .iter()
+            .fold(images, |x, (first, second)| max_pool2d(second.forward(first.forward(x)), 2, 2, 0));
         Features { map, token: None }
     }
 

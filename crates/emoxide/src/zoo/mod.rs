@@ -13,7 +13,8 @@ pub use executor::{Executor, Why};
 pub use model::{Model, softmax};
 
 use crate::models::{
-    AlexNetConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, NetworkConfig, ResNetConfig, VggConfig,
+    AlexNetConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, NetworkConfig, ResNetConfig,
+    VggConfig,
 };
 use crate::preprocess::{Alignment, Preprocess};
 use crate::weights::checkpoint::{self, Card, CheckpointError};

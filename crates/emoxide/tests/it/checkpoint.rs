@@ -6,7 +6,7 @@ use crate::tiny;
 use burn::tensor::{Device, Tensor};
 use emoxide::face::{DetectorConfig, MtcnnConfig};
 use emoxide::labels::Classes;
-use emoxide::models::{Classifier, FaceHead, IrConfig, NetworkConfig, ResNetConfig};
+use emoxide::models::{Classifier, FaceHead, IrConfig, NetworkConfig, ResNetConfig, VggConfig};
 use emoxide::preprocess::{Alignment, Channels, Preprocess};
 use emoxide::weights::checkpoint::{self, Card, CardError, CheckpointError, Licence, Provenance};
 use emoxide::zoo;
@@ -103,11 +103,19 @@ fn parts_of_a_card_that_do_not_fit_are_refused() {
     let fitting = Card { network: ir(true), preprocess: rgb.clone(), ..card() };
     assert_eq!(fitting.validate(), Ok(()));
 
-    let cases: [(Card, &str); 9] = [
+    let cases: [(Card, &str); 10] = [
         (Card { network: ir(true), ..card() }, "the network takes 3 channel(s), but preprocess.channels gives 1"),
         (
             Card { preprocess: Preprocess { height: 32, ..rgb }, ..fitting.clone() },
-            "the network's face head takes 16x16 pixels, but preprocess gives 16x32",
+            "the network takes 16x16 pixels, but preprocess gives 16x32",
+        ),
+        (
+            Card {
+                network: NetworkConfig::Vgg(VggConfig::pooled()),
+                preprocess: Preprocess { height: 15, ..Preprocess::grey(48) },
+                ..card()
+            },
+            "the network takes 16x16 pixels and more, but preprocess gives 48x15",
         ),
         (
             Card { network: ir(false), ..fitting },

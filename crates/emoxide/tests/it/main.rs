@@ -9,6 +9,7 @@
 
 mod architecture;
 mod checkpoint;
+mod comparison;
 mod contract;
 mod face;
 mod geometry;

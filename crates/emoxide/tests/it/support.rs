@@ -25,11 +25,21 @@ pub(crate) fn keys(network: &Network) -> BTreeMap<String, Vec<usize>> {
 
 /// A network with the weights of `tools/reference/portable.py`, by way of a file.
 pub(crate) fn portable_network(config: &NetworkConfig, classes: usize, device: &Device) -> Network {
+    named_network(config, classes, str::to_owned, device)
+}
+
+/// The same, each parameter with the weights of another name.
+pub(crate) fn named_network(
+    config: &NetworkConfig,
+    classes: usize,
+    other: impl Fn(&str) -> String,
+    device: &Device,
+) -> Network {
     let keys = keys(&config.init(classes, device));
-    let values: BTreeMap<_, Vec<u8>> = keys
-        .iter()
-        .map(|(name, shape)| (name, portable::weight(name, shape).into_iter().flat_map(f32::to_le_bytes).collect()))
-        .collect();
+    let bytes = |name: &str, shape: &[usize]| -> Vec<u8> {
+        portable::weight(&other(name), shape).into_iter().flat_map(f32::to_le_bytes).collect()
+    };
+    let values: BTreeMap<_, _> = keys.iter().map(|(name, shape)| (name, bytes(name, shape))).collect();
     let views = keys.iter().map(|(name, shape)| {
         let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), &values[name]);
         (name, view.expect("as many bytes as the shape says"))
