@@ -311,10 +311,13 @@ fn kernel(
             let tiles = size[0].div_ceil(4) * size[1].div_ceil(4);
             let wide = shape.inputs.min(shape.outputs) >= WINOGRAD_CHANNELS && tiles >= WINOGRAD_TILES;
             let winograd = wide && Convolution::suits_winograd(&shape, source);
-            // A single result of a map is a linear layer's: it costs little, and rounding it most.
-            let exact = planar || shape.output(size) == Some([1, 1]);
+            // A single result of a map is a linear layer's: it costs little, and rounding it most. So does rounding a map
+            // of which single pixels are read.
+            let exact = planar || shape.output(size) == Some([1, 1]) || (shape.kernel == [1, 1] && shape.stride > 1);
+            // Matrix tiles alone multiply bfloat16 faster than Winograd's method gets through floats.
+            let quicker = winograd && level < Level::Amx;
             let algorithm = match precision {
-                Precision::Bf16 if !exact => Algorithm::Bf16,
+                Precision::Bf16 if !exact && !quicker => Algorithm::Bf16,
                 Precision::Int8 if !exact => Algorithm::Int8,
                 _ if winograd => Algorithm::Winograd,
                 _ => Algorithm::Direct,

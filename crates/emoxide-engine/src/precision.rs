@@ -7,7 +7,8 @@ pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// Weights and maps rounded to bfloat16, but for what reads the picture, and for linear layers.
+    /// Weights and maps rounded to bfloat16. In 32-bit floats stay what reads the picture, linear layers, and what that is no
+    /// slower for: single pixels of a map and, save where the processor has matrix tiles, windows for Winograd's method.
     Bf16,
     /// Weights and maps rounded to 8-bit integers: a scale for every output channel of a weight, and one for every map of
     /// an image, by its largest value. What reads the picture, and linear layers, stay in 32-bit floats.

@@ -75,6 +75,7 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Bf16 => {
                 is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vnni")
                     && is_x86_feature_detected!("avx512bf16")
             }

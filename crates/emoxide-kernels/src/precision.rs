@@ -14,8 +14,8 @@ pub enum TrainingPrecision {
     /// Maps, weights and gradients rounded to bfloat16 (8 bits of precision), forward and backward. Convolutions of
     /// fewer than 16 channels, such as those that read pictures, or of fewer than 4 images stay in 32-bit floats.
     ///
-    /// Faster where the processor has instructions for it ([`Level::Avx512Bf16`](crate::Level) or better); elsewhere it is
-    /// the same arithmetic at the speed of 32-bit floats.
+    /// Faster where the processor has matrix tiles ([`Level::Amx`](crate::Level)) and, for windows other than those of
+    /// Winograd's method, vectors of bfloat16; elsewhere it is the same arithmetic at the speed of 32-bit floats.
     Bf16,
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn forward(
     let winograd = Convolution::suits_winograd(&shape, Source::Blocked) && !small;
     let Computing { level, precision } = computing;
     let (algorithm, round) = match precision {
-        TrainingPrecision::Bf16 if Rounded::has_words(level) => (Algorithm::Bf16, false),
+        TrainingPrecision::Bf16 if Rounded::pays(level, winograd) => (Algorithm::Bf16, false),
         _ if winograd => (Algorithm::Winograd, precision == TrainingPrecision::Bf16),
         _ => (Algorithm::Direct, precision == TrainingPrecision::Bf16),
     };

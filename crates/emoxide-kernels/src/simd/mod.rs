@@ -153,3 +153,26 @@ pub(crate) unsafe fn dispatch_words<K: Kernel>(words: Words, kernel: K) {
         unreachable!("levels are checked for availability before they are used")
     }
 }
+
+/// `words[i]` holds the values `i` of one or two maps, rounded to bfloat16, the first in its lower half.
+///
+/// # Safety
+/// The level is [`Level::Avx512Bf16`] or better and available.
+///
+/// # Panics
+/// When a map is not as long as `words`, or there are more than two.
+pub(crate) unsafe fn bf16_words(maps: &[&[f32]], words: &mut [f32]) {
+    let (low, high): (&[f32], &[f32]) = match *maps {
+        [low] => (low, &[]),
+        [low, high] => (low, high),
+        _ => panic!("{} maps in a word", maps.len()),
+    };
+    assert!(low.len() == words.len() && (maps.len() == 1 || high.len() == words.len()), "lengths");
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: by the caller, and as checked.
+    unsafe {
+        x86::bf16_words(low, high, words);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    unreachable!("levels are checked for availability before they are used");
+}

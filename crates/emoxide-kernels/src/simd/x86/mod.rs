@@ -6,6 +6,7 @@ mod sixteen;
 use std::arch::x86_64::{__m256, __m512};
 
 use eight::{exponent_8, largest_8, sums_8, transpose_8};
+pub(super) use sixteen::bf16_words;
 use sixteen::{exponent_16, largest_16, sums_16, transpose_16};
 
 use super::{Kernel, Simd};

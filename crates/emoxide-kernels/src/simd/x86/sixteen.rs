@@ -107,3 +107,45 @@ pub(super) unsafe fn sums_16(from: *const f32, from_row: usize) -> __m512 {
         _mm512_add_ps(even, _mm512_shuffle_f32x4::<0xDD>(halves[0], halves[1]))
     }
 }
+
+/// `words[i]` holds `low[i]` in its lower half and `high[i]` in its upper one, both rounded to bfloat16; a value that is not
+/// there counts as 0, and so do values below the normal ones.
+///
+/// # Safety
+/// The processor has AVX512-BF16; `low` is as long as `words`, `high` too or empty.
+#[target_feature(enable = "avx512f,avx512bf16,avx512bw")]
+pub(in crate::simd) unsafe fn bf16_words(low: &[f32], high: &[f32], words: &mut [f32]) {
+    use std::{
+        arch::x86_64::{
+            __m512bh, __m512i, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_loadu_epi16, _mm512_mask_storeu_ps,
+            _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16, _mm512_setzero_ps,
+        },
+        mem::transmute,
+    };
+
+    const LANES: usize = 16;
+    // From 16 lower and then 16 upper halves to pairs.
+    const ORDER: [i16; 2 * LANES] = {
+        let mut order = [0; 2 * LANES];
+        let mut lane = 0;
+        while lane < LANES {
+            order[2 * lane] = lane as i16;
+            order[2 * lane + 1] = (LANES + lane) as i16;
+            lane += 1;
+        }
+        order
+    };
+    // SAFETY: by the caller; masks keep to the slices.
+    unsafe {
+        let order = _mm512_loadu_epi16(ORDER.as_ptr());
+        for at in (0..words.len()).step_by(LANES) {
+            let mask = if words.len() - at < LANES { (1 << (words.len() - at)) - 1 } else { u16::MAX };
+            let lower = _mm512_maskz_loadu_ps(mask, low.as_ptr().add(at));
+            let upper =
+                if high.is_empty() { _mm512_setzero_ps() } else { _mm512_maskz_loadu_ps(mask, high.as_ptr().add(at)) };
+            let halves = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(upper, lower));
+            let pairs = _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, halves));
+            _mm512_mask_storeu_ps(words.as_mut_ptr().add(at), mask, pairs);
+        }
+    }
+}
