@@ -48,34 +48,39 @@ def renamed(*rules):
     return apply
 
 
-def staged(units):
-    """mmcls counts the units of the trunk per stage: `extractor.body.7` of IR-50 is `extractor.body.2.0`."""
-    places = [(stage, index) for stage, count in enumerate(units) for index in range(count)]
-
-    def place(found):
-        return "extractor.body.{}.{}.".format(*places[int(found[1])])
-
-    return renamed((r"^extractor\.body\.(\d+)\.", place))
-
-
-def pytorch(path, model, state):
-    torch.save(state, path)
-
-
-def mmcls(path, model, state):
-    torch.save({"meta": {"epoch": 33, "CLASSES": RAF.split(",")}, "state_dict": state}, path)
+def staged(state):
+    """mmcls counts the units of the trunk per stage: `extractor.body.7` of IR-50 is `extractor.body.2.0`. A later stage
+    begins with a unit that has a convolution around it."""
+    units = sorted({int(name.split(".")[2]) for name in state if name.startswith("extractor.body.")})
+    places, stage, index = [], 0, 0
+    for unit in units:
+        if unit > 0 and f"extractor.body.{unit}.shortcut_layer.0.weight" in state:
+            stage, index = stage + 1, 0
+        places.append(f"extractor.body.{stage}.{index}.")
+        index += 1
+    return renamed((r"^extractor\.body\.(\d+)\.", lambda found: places[int(found[1])]))(state)
 
 
-def parallel(path, model, state):
+def pytorch(path, model, authors):
+    torch.save(authors(model.state_dict()), path)
+
+
+def mmcls(path, model, authors):
+    meta = {"epoch": 33, "CLASSES": RAF.split(",")}
+    torch.save({"meta": meta, "state_dict": authors(model.state_dict())}, path)
+
+
+def parallel(path, model, authors):
     """As the official DACL saves it: from inside `DataParallel`."""
-    torch.save({"epoch": 10, "model_state_dict": renamed((r"^", "module."))(state)}, path)
+    state = renamed((r"^", "module."))(authors(model.state_dict()))
+    torch.save({"epoch": 10, "model_state_dict": state}, path)
 
 
-def paddle(path, model, state):
+def paddle(path, model, authors):
     """Paddle's names and layouts, in the bytes that `paddle.save` writes: numpy arrays of a state dict, pickle protocol 4."""
     kinds = {name: type(module) for name, module in model.named_modules()}
     arrays = {}
-    for name, value in state.items():
+    for name, value in model.state_dict().items():
         if name.endswith("num_batches_tracked"):
             continue
         module, _, leaf = name.rpartition(".")
@@ -85,6 +90,7 @@ def paddle(path, model, state):
             leaf = "_weight"
         leaf = {"running_mean": "_mean", "running_var": "_variance"}.get(leaf, leaf)
         arrays[f"{module}.{leaf}" if module else leaf] = np.ascontiguousarray(value.detach().numpy())
+    arrays = dict(authors(arrays))
     arrays["StructuredToParameterName@@"] = {name: f"parameter_{index}" for index, name in enumerate(arrays)}
     with open(path, "wb") as file:
         pickle.dump(arrays, file, protocol=4)
@@ -106,7 +112,7 @@ class Source:
     ending: str = "pth"
 
     def save(self, path, model):
-        self.write(path, model, self.authors(model.state_dict()))
+        self.write(path, model, self.authors)
 
     def logits(self, model, images):
         _, _, logits = self.seams(model, images)
@@ -119,15 +125,12 @@ NOTEBOOK = renamed(
     *[(rf"^stem_cnn\.layer{stage}\.", f"stem_cnn.features.{stage + 3}.") for stage in (1, 2, 3, 4)],
 )
 OFFICIAL_DACL = renamed((r"^base_model\.", ""))
+TRANSFER = renamed((r"\.la_conv", ".LA_conv"))
 
 
 def grey(network):
     network.conv1 = nn.Conv2d(1, network.conv1.out_channels, 7, stride=2, padding=3, bias=False)
     return network
-
-
-def compact_resnet():
-    return Compact(BasicBlock, 1, 4, [4, 6], [1, 1], 1, 3)
 
 
 def transfer_r18(norm_first=False):
@@ -171,7 +174,33 @@ def small_alexnet():
     return model
 
 
+def full_transfer(branches=2, stages=3):
+    return lambda: transfer.Transfer([64, 128, 256, 512][:stages], [3, 4, 14, 3][:stages], 64, 112, branches, 7)
+
+
+def small_transfer(depth=2, image=16):
+    return transfer.Transfer(
+        [4, 6, 8], [1, 2, 1], 4, image, 2, 3, ratio=4, width=8, depth=depth, heads=2, hidden=12
+    )
+
+
+def mmcls_transfer(network, full, small=None):
+    apply = lambda state: staged(TRANSFER(state))
+    return Source(network, full, small, transfer.seams, "head.fc", RAF, write=mmcls, authors=apply, keys="apvit")
+
+
+def paddle_transfer(network, full, small=None):
+    return Source(
+        network, full, small, transfer.seams, "head.fc", RAF, write=paddle, authors=TRANSFER, ending="pdparams"
+    )
+
+
 SOURCES = {
+    "transfer": mmcls_transfer("transfer", full_transfer(), small_transfer),
+    "transfer-paddle": paddle_transfer("transfer", full_transfer(), small_transfer),
+    "transfer-4-paddle": paddle_transfer("transfer-4", full_transfer(branches=4)),
+    "transfer-stage2": mmcls_transfer("transfer-stage2", full_transfer(stages=2)),
+    "transfer-stage4-paddle": paddle_transfer("transfer-stage4", full_transfer(stages=4)),
     "ir50": Source(
         "ir50", lambda: Ir([64, 128, 256, 512], [3, 4, 14, 3], 64, classes=7), None, ir_seams, "fc", RAF
     ),
@@ -238,6 +267,13 @@ def main():
             model = source.small()
             portable.fill(model)
             source.save(OUT / f"{name}.{source.ending}", model)
+    # Starts: a deeper encoder for larger pictures, a residual network of ten classes.
+    encoder = small_transfer(depth=3, image=32)
+    portable.fill(encoder)
+    torch.save(timm(encoder.state_dict(), 8), OUT / "timm.pth")
+    celebrities = Compact(BasicBlock, 3, 8, [6, 8], [1, 1], 1, 10)
+    portable.fill(celebrities)
+    torch.save({"state_dict": celebrities.state_dict()}, OUT / "msceleb.pth")
     print(sum(file.stat().st_size for file in OUT.iterdir()), "bytes in", len(list(OUT.iterdir())), "files")
 
 
