@@ -123,7 +123,17 @@ impl NetworkConfig {
             // TransFER and APViT keep their trunk below this.
             Self::Ir(_) => &[(r"^extractor\.", "")],
             Self::Transfer(_) => &[(r"\.LA_conv", ".la_conv")],
-            _ => &[],
+            // Trunks keep torchvision's names below one of their own.
+            Self::LocalTransformer(_) => &[
+                (r"^stem_cnn\.features\.0\.", "stem_cnn.conv1."),
+                (r"^stem_cnn\.features\.1\.", "stem_cnn.bn1."),
+                (r"^stem_cnn\.features\.4\.", "stem_cnn.layer1."),
+                (r"^stem_cnn\.features\.5\.", "stem_cnn.layer2."),
+                (r"^stem_cnn\.features\.6\.", "stem_cnn.layer3."),
+                (r"^stem_cnn\.features\.7\.", "stem_cnn.layer4."),
+            ],
+            Self::Dacl(_) => &[(r"^(conv1|bn1|layer[1-4])\.", "base_model.$1.")],
+            Self::Resnet(_) | Self::Alexnet(_) | Self::Vgg(_) | Self::DaclAttention(_) => &[],
         }
     }
 

@@ -14,7 +14,7 @@ pub use model::{Model, softmax};
 
 use crate::models::{
     AlexNetConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, NetworkConfig, ResNetConfig,
-    VggConfig,
+    TransferConfig, VggConfig,
 };
 use crate::preprocess::{Alignment, Preprocess};
 use crate::weights::checkpoint::{self, Card, CheckpointError};
@@ -56,6 +56,13 @@ pub fn architectures() -> Vec<Entry> {
         alignment: Alignment::arcface(),
         paper: "Deng et al., ArcFace, 2019; face.evoLVe",
     };
+    let transfer = |name, network| Entry {
+        name,
+        network: NetworkConfig::Transfer(network),
+        preprocess: Preprocess::imagenet(112),
+        alignment: Alignment::arcface(),
+        paper: "Xue et al., TransFER, 2021",
+    };
     // Trained and tested on FER2013 by one protocol.
     let compared = |name, network, paper| Entry {
         name,
@@ -72,6 +79,10 @@ pub fn architectures() -> Vec<Entry> {
         resnet("resnet50", ResNetConfig::resnet50()),
         ir("ir18", IrConfig::ir18()),
         ir("ir50", IrConfig::ir50()),
+        transfer("transfer", TransferConfig::default()),
+        transfer("transfer-4", TransferConfig { branches: 4, ..TransferConfig::default() }),
+        transfer("transfer-stage2", TransferConfig { stages: 2, ..TransferConfig::default() }),
+        transfer("transfer-stage4", TransferConfig { stages: 4, ..TransferConfig::default() }),
         compared("alexnet", NetworkConfig::Alexnet(AlexNetConfig::default()), "Krizhevsky, One weird trick, 2014"),
         compared("vgg", NetworkConfig::Vgg(VggConfig::default()), suite),
         compared("vgg-pooled", NetworkConfig::Vgg(VggConfig::pooled()), suite),

@@ -1,126 +1,13 @@
 //! What every network promises, whatever its family.
 
+use crate::networks::cases;
 use crate::support::{Gather, keys};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{
-    AlexNetConfig, BlockKind, Classifier, DaclAttentionConfig, DaclConfig, FaceHead, Grid, IrConfig, LocalBase,
-    LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapHead, NetworkConfig, Outputs, PlainConfig, ResNetConfig,
-    Stem, TrunkConfig, VggConfig,
-};
-use emoxide::nn::NormPlace;
+use emoxide::models::{Classifier, FaceHead, IrConfig, NetworkConfig, Outputs, ResNetConfig};
 use emoxide_testing::{Values, assert_close, portable};
 
 const CLASSES: usize = 5;
-
-struct Case {
-    name: &'static str,
-    config: NetworkConfig,
-    /// rows, cols
-    size: [usize; 2],
-}
-
-/// Small networks that together reach every branch of the code.
-fn cases() -> Vec<Case> {
-    let resnet = |config| NetworkConfig::Resnet(config);
-    let compact = ResNetConfig {
-        input_channels: 1,
-        stem: Stem::Compact,
-        stem_width: 4,
-        widths: vec![6, 8, 10],
-        blocks: vec![1, 2, 1],
-        first_stride: 2,
-        dropout: 0.3,
-        ..ResNetConfig::resnet18()
-    };
-    let bottleneck = ResNetConfig {
-        stem_width: 8,
-        block: BlockKind::Bottleneck,
-        widths: vec![4, 6, 8, 10],
-        blocks: vec![1, 1, 2, 1],
-        ..ResNetConfig::resnet50()
-    };
-    let ir = |widths: &[usize], units: &[usize]| IrConfig {
-        stem_width: 4,
-        widths: widths.to_vec(),
-        units: units.to_vec(),
-        ..IrConfig::ir50()
-    };
-    let head = FaceHead { image_size: 16, embedding: 12, dropout: 0.4 };
-    let mut cases = vec![
-        Case { name: "resnet-compact", config: resnet(compact), size: [24, 32] },
-        Case { name: "resnet-bottleneck", config: resnet(bottleneck), size: [64, 48] },
-        Case { name: "ir-pooled", config: NetworkConfig::Ir(ir(&[4, 6, 8, 10], &[2, 1, 1, 1])), size: [40, 32] },
-        Case {
-            name: "ir-face-head",
-            config: NetworkConfig::Ir(ir(&[4, 6, 8], &[1, 2, 1]).with_face_head(head)),
-            size: [16, 16],
-        },
-    ];
-    cases.extend(compared());
-    cases
-}
-
-/// Those of the comparison on FER2013.
-fn compared() -> Vec<Case> {
-    let trunk = |stem, widths: &[usize]| TrunkConfig {
-        stem,
-        stem_width: 4,
-        widths: widths.to_vec(),
-        blocks: vec![1; widths.len()],
-        ..TrunkConfig::default()
-    };
-    let alexnet =
-        AlexNetConfig { widths: vec![8, 16, 16, 16, 16], hidden: 24, dropout: 0.2, ..AlexNetConfig::default() };
-    let vgg = VggConfig { image_size: 32, widths: vec![4, 6, 8, 8], hidden: 16, dropout: 0.2, ..VggConfig::default() };
-    let vgg_pooled = VggConfig { input_channels: 3, pool: Some(3), ..vgg.clone() };
-    let after = LocalTransformerConfig {
-        base: LocalBase::Resnet(trunk(Stem::Imagenet, &[4, 6])),
-        local_width: 12,
-        depth: 2,
-        heads: 3,
-        hidden: 10,
-        ..LocalTransformerConfig::default()
-    };
-    let before = LocalTransformerConfig {
-        input_channels: 3,
-        base: LocalBase::Plain(PlainConfig { widths: vec![4, 6, 8] }),
-        local_drop: LocalDropConfig { kind: LocalDropKind::Channels, rate: 0.3 },
-        norm: NormPlace::Before,
-        ..after.clone()
-    };
-    let pooled = DaclAttentionConfig {
-        base: trunk(Stem::Imagenet, &[4, 6]),
-        attention_width: 5,
-        ..DaclAttentionConfig::default()
-    };
-    let mean = DaclAttentionConfig { grid: Grid::Map, head: MapHead::Mean, ..pooled.clone() };
-    let flattened = DaclAttentionConfig {
-        input_channels: 3,
-        image_size: 16,
-        base: trunk(Stem::Compact, &[4, 6]),
-        head: MapHead::Flatten,
-        ..mean.clone()
-    };
-    let dacl = DaclConfig {
-        image_size: 16,
-        base: trunk(Stem::Compact, &[4, 6]),
-        attention_widths: [12, 10, 8],
-        ..DaclConfig::default()
-    };
-    let case = |name, config, size| Case { name, config, size };
-    vec![
-        case("alexnet", NetworkConfig::Alexnet(alexnet), [72, 96]),
-        case("vgg", NetworkConfig::Vgg(vgg), [32, 32]),
-        case("vgg-pooled", NetworkConfig::Vgg(vgg_pooled), [40, 64]),
-        case("local-transformer-after", NetworkConfig::LocalTransformer(after), [48, 64]),
-        case("local-transformer-before", NetworkConfig::LocalTransformer(before), [24, 32]),
-        case("dacl-attention-pooled", NetworkConfig::DaclAttention(pooled), [48, 64]),
-        case("dacl-attention-mean", NetworkConfig::DaclAttention(mean), [48, 64]),
-        case("dacl-attention-flattened", NetworkConfig::DaclAttention(flattened), [16, 16]),
-        case("dacl", NetworkConfig::Dacl(dacl), [16, 16]),
-    ]
-}
 
 /// Whether the gradient of a case's parameter is zero, but for rounding.
 fn has_no_gradient(case: &str, parameter: &str) -> bool {
@@ -130,14 +17,9 @@ fn has_no_gradient(case: &str, parameter: &str) -> bool {
         "dacl" => ["attention.0.bias", "attention.3.bias", "attention.6.bias"].contains(&parameter),
         // Attention to the only position is 1, whatever its score.
         "dacl-attention-pooled" => parameter.starts_with("attention.conv1."),
+        "transfer" => parameter.contains(".la_conv") && parameter.ends_with(".bias"),
         _ => false,
     }
-}
-
-fn images(case: &Case, batch: usize, device: &Device) -> Tensor<4> {
-    let shape = [batch, case.config.channels(), case.size[0], case.size[1]];
-    let values = portable::values("contract", shape.iter().product());
-    Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape)
 }
 
 #[test]
@@ -145,14 +27,14 @@ fn the_three_seams_have_the_promised_shapes_and_finite_values() {
     let device = Device::flex();
     for case in cases() {
         let network = case.config.init(CLASSES, &device);
-        let features = network.features(images(&case, 3, &device));
+        let features = network.features(case.images(3, &device));
         let embedding = network.embed(features);
         assert_eq!(embedding.dims(), [3, case.config.embedding()], "{}", case.name);
         let logits = network.classify(embedding.clone());
         assert_eq!(logits.dims(), [3, CLASSES], "{}", case.name);
         assert!((&logits).values().iter().all(|value| value.is_finite()), "{}", case.name);
 
-        let outputs = network.outputs(images(&case, 3, &device));
+        let outputs = network.outputs(case.images(3, &device));
         assert_eq!(outputs.logits.values(), logits.values(), "{}", case.name);
         assert_eq!(outputs.embedding.values(), (&embedding).values(), "{}", case.name);
         assert!(outputs.attention.is_none_or(|attention| attention.dims() == embedding.dims()), "{}", case.name);
@@ -164,12 +46,13 @@ fn attention_is_shared_out() {
     let device = Device::flex();
     for case in cases() {
         let network = case.config.init(CLASSES, &device);
-        for (name, maps) in network.attention(images(&case, 2, &device)) {
+        for (name, maps) in network.attention(case.images(2, &device)) {
             let name = format!("{}: {name}", case.name);
             assert_eq!(maps.dims()[0], 2, "{name}");
             assert!((&maps).values().iter().all(|share| (0.0..=1.0).contains(share)), "{name}");
             let sums = match &case.config {
                 NetworkConfig::LocalTransformer(_) => maps.sum_dim(3),
+                NetworkConfig::Transfer(_) if name.contains("blocks.") => maps.sum_dim(3),
                 NetworkConfig::DaclAttention(_) => maps.sum_dim(2).sum_dim(3),
                 _ => continue,
             };
@@ -185,7 +68,7 @@ fn every_parameter_has_a_gradient_and_training_moves_every_statistic() {
     for case in cases() {
         let network = case.config.init(CLASSES, &device);
         let fresh = case.config.init(CLASSES, &device);
-        let Outputs { logits, attention, .. } = network.outputs(images(&case, 4, &device));
+        let Outputs { logits, attention, .. } = network.outputs(case.images(4, &device));
         let weighed = |output: Tensor<2>| {
             let cotangent = portable::values("cotangent", output.shape().num_elements());
             let cotangent = Tensor::<1>::from_floats(cotangent.as_slice(), &device).reshape(output.dims());
@@ -215,7 +98,7 @@ fn evaluation_sees_each_image_alone() {
     let device = Device::flex();
     for case in cases() {
         let network = case.config.init(CLASSES, &device);
-        let both = images(&case, 2, &device);
+        let both = case.images(2, &device);
         let one = |index: usize| network.forward(both.clone().narrow(0, index, 1));
         let apart = Tensor::cat(vec![one(0), one(1)], 0);
         assert_close(case.name, network.forward(both.clone()), apart, 1e-5, 1e-5);
@@ -227,10 +110,10 @@ fn a_training_network_evaluates_like_its_inference_copy() {
     let device = Device::flex().autodiff();
     for case in cases() {
         let network = case.config.init(CLASSES, &device);
-        network.forward(images(&case, 4, &device));
+        network.forward(case.images(4, &device));
         let inner = Device::flex();
-        let copy = network.valid().forward(images(&case, 2, &inner));
-        let frozen = network.freeze().forward(images(&case, 2, &device));
+        let copy = network.valid().forward(case.images(2, &inner));
+        let frozen = network.freeze().forward(case.images(2, &device));
         assert_close(case.name, frozen.inner(), copy, 1e-5, 1e-5);
     }
 }
@@ -243,13 +126,13 @@ fn a_record_gives_back_the_same_network() {
         let training = device.clone().autodiff();
         let network = case.config.init(CLASSES, &training);
         // Statistics that differ from a fresh network's, which a record must carry too.
-        network.forward(images(&case, 4, &training));
+        network.forward(case.images(4, &training));
         let network = network.valid();
         let path = folder.path().join(case.name);
         network.clone().into_record().save(&path).expect("saves");
         let record = burn::store::ModuleRecord::load(&path).expect("loads");
         let again = case.config.init(CLASSES, &device).load_record(record);
-        let images = images(&case, 2, &device);
+        let images = case.images(2, &device);
         assert_eq!(network.forward(images.clone()).values(), again.forward(images).values(), "{}", case.name);
     }
 }

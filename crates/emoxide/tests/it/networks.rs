@@ -1,0 +1,156 @@
+//! Small networks of all families, for the tests of what all have in common.
+
+use burn::tensor::{Device, Tensor};
+use emoxide::models::{AlexNetConfig, BlockKind, DaclAttentionConfig, DaclConfig, FaceHead, Grid, HeadDrop, IrConfig, LocalBase, LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop, MapHead, Mask, NetworkConfig, PlainConfig, ResNetConfig, Stem, TransferConfig, TrunkConfig, VggConfig};
+use emoxide::nn::NormPlace;
+use emoxide_testing::portable;
+
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) config: NetworkConfig,
+    /// rows, cols
+    pub(crate) size: [usize; 2],
+}
+
+impl Case {
+    /// The same ones whenever they are asked for, `[batch, channels, rows, cols]`.
+    pub(crate) fn images(&self, batch: usize, device: &Device) -> Tensor<4> {
+        let shape = [batch, self.config.channels(), self.size[0], self.size[1]];
+        let values = portable::values("contract", shape.iter().product());
+        Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape)
+    }
+}
+
+/// Small networks that together reach every branch of the code.
+pub(crate) fn cases() -> Vec<Case> {
+    let resnet = |config| NetworkConfig::Resnet(config);
+    let compact = ResNetConfig {
+        input_channels: 1,
+        stem: Stem::Compact,
+        stem_width: 4,
+        widths: vec![6, 8, 10],
+        blocks: vec![1, 2, 1],
+        first_stride: 2,
+        dropout: 0.3,
+        ..ResNetConfig::resnet18()
+    };
+    let bottleneck = ResNetConfig {
+        stem_width: 8,
+        block: BlockKind::Bottleneck,
+        widths: vec![4, 6, 8, 10],
+        blocks: vec![1, 1, 2, 1],
+        ..ResNetConfig::resnet50()
+    };
+    let ir = |widths: &[usize], units: &[usize]| IrConfig {
+        stem_width: 4,
+        widths: widths.to_vec(),
+        units: units.to_vec(),
+        ..IrConfig::ir50()
+    };
+    let head = FaceHead { image_size: 16, embedding: 12, dropout: 0.4 };
+    let mut cases = vec![
+        Case { name: "resnet-compact", config: resnet(compact), size: [24, 32] },
+        Case { name: "resnet-bottleneck", config: resnet(bottleneck), size: [64, 48] },
+        Case { name: "ir-pooled", config: NetworkConfig::Ir(ir(&[4, 6, 8, 10], &[2, 1, 1, 1])), size: [40, 32] },
+        Case {
+            name: "ir-face-head",
+            config: NetworkConfig::Ir(ir(&[4, 6, 8], &[1, 2, 1]).with_face_head(head)),
+            size: [16, 16],
+        },
+    ];
+    cases.extend(compared());
+    cases.extend(transfer());
+    cases
+}
+
+/// `TransFER` as in the paper, and with its other settings.
+fn transfer() -> Vec<Case> {
+    // A classifier that starts at zero lets no gradient through.
+    let paper = TransferConfig {
+        image_size: 32,
+        stem_width: 4,
+        widths: vec![6, 8, 12],
+        units: vec![1, 1, 1],
+        lanet_ratio: 4,
+        width: 12,
+        depth: 2,
+        heads: 3,
+        hidden: 18,
+        zero_head: false,
+        ..TransferConfig::default()
+    };
+    let other = TransferConfig {
+        stages: 2,
+        branches: 3,
+        lanet_norm: false,
+        mask: Mask::AfterProjection,
+        local_drop: MapDrop::DropBlock { rate: 0.2, block: 3 },
+        head_drop: HeadDrop::Token { rate: 0.5 },
+        qkv_bias: true,
+        ..paper.clone()
+    };
+    let plain = TransferConfig { branches: 0, head_drop: HeadDrop::Dropout { rate: 0.1 }, ..paper.clone() };
+    let case = |name, config| Case { name, config: NetworkConfig::Transfer(config), size: [32, 32] };
+    vec![case("transfer", paper), case("transfer-other", other), case("transfer-plain", plain)]
+}
+
+/// Those of the comparison on FER2013.
+fn compared() -> Vec<Case> {
+    let trunk = |stem, widths: &[usize]| TrunkConfig {
+        stem,
+        stem_width: 4,
+        widths: widths.to_vec(),
+        blocks: vec![1; widths.len()],
+        ..TrunkConfig::default()
+    };
+    let alexnet =
+        AlexNetConfig { widths: vec![8, 16, 16, 16, 16], hidden: 24, dropout: 0.2, ..AlexNetConfig::default() };
+    let vgg = VggConfig { image_size: 32, widths: vec![4, 6, 8, 8], hidden: 16, dropout: 0.2, ..VggConfig::default() };
+    let vgg_pooled = VggConfig { input_channels: 3, pool: Some(3), ..vgg.clone() };
+    let after = LocalTransformerConfig {
+        base: LocalBase::Resnet(trunk(Stem::Imagenet, &[4, 6])),
+        local_width: 12,
+        depth: 2,
+        heads: 3,
+        hidden: 10,
+        ..LocalTransformerConfig::default()
+    };
+    let before = LocalTransformerConfig {
+        input_channels: 3,
+        base: LocalBase::Plain(PlainConfig { widths: vec![4, 6, 8] }),
+        local_drop: LocalDropConfig { kind: LocalDropKind::Channels, rate: 0.3 },
+        norm: NormPlace::Before,
+        ..after.clone()
+    };
+    let pooled = DaclAttentionConfig {
+        base: trunk(Stem::Imagenet, &[4, 6]),
+        attention_width: 5,
+        ..DaclAttentionConfig::default()
+    };
+    let mean = DaclAttentionConfig { grid: Grid::Map, head: MapHead::Mean, ..pooled.clone() };
+    let flattened = DaclAttentionConfig {
+        input_channels: 3,
+        image_size: 16,
+        base: trunk(Stem::Compact, &[4, 6]),
+        head: MapHead::Flatten,
+        ..mean.clone()
+    };
+    let dacl = DaclConfig {
+        image_size: 16,
+        base: trunk(Stem::Compact, &[4, 6]),
+        attention_widths: [12, 10, 8],
+        ..DaclConfig::default()
+    };
+    let case = |name, config, size| Case { name, config, size };
+    vec![
+        case("alexnet", NetworkConfig::Alexnet(alexnet), [72, 96]),
+        case("vgg", NetworkConfig::Vgg(vgg), [32, 32]),
+        case("vgg-pooled", NetworkConfig::Vgg(vgg_pooled), [40, 64]),
+        case("local-transformer-after", NetworkConfig::LocalTransformer(after), [48, 64]),
+        case("local-transformer-before", NetworkConfig::LocalTransformer(before), [24, 32]),
+        case("dacl-attention-pooled", NetworkConfig::DaclAttention(pooled), [48, 64]),
+        case("dacl-attention-mean", NetworkConfig::DaclAttention(mean), [48, 64]),
+        case("dacl-attention-flattened", NetworkConfig::DaclAttention(flattened), [16, 16]),
+        case("dacl", NetworkConfig::Dacl(dacl), [16, 16]),
+    ]
+}
