@@ -75,7 +75,7 @@ def answers(source, model, images):
 
 def pixels(path, preprocess):
     """A picture as the checkpoint wants it: `[channels, rows, cols]`."""
-    assert preprocess["filter"] == "pillow-bilinear", preprocess
+    assert preprocess["filter"] == "pillow-bilinear" and preprocess.get("resize") is None, preprocess
     image = Image.open(path).convert("RGB")
     size = (preprocess["width"], preprocess["height"])
     if image.size != size:
@@ -103,8 +103,9 @@ def check(binary, work, faces, name):
     model = source.full().eval()
     fill(model)
     channels, rows, cols = size_of(binary, source.network)
-    guess = dict(width=cols, height=rows, filter="pillow-bilinear", mean=[0.5] * channels, std=[0.25] * channels)
-    guess["channels"] = "grey" if channels == 1 else "rgb"
+    mean, std = ([0.0], [1.0]) if channels == 1 else source.statistics
+    kind = "grey" if channels == 1 else "rgb"
+    guess = dict(width=cols, height=rows, channels=kind, filter="pillow-bilinear", mean=mean, std=std)
     pictures = sorted((faces / "test").rglob("*.png"))
     spread(source, model, torch.stack([pixels(path, guess) for path in pictures[::3]]))
 

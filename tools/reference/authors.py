@@ -110,6 +110,8 @@ class Source:
     authors: Callable = lambda state: state
     keys: str | None = None
     ending: str = "pth"
+    # Mean and deviation of colour pictures as the network's preset has them; grey ones are left in 0..1.
+    statistics: tuple = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
     def save(self, path, model):
         self.write(path, model, self.authors)
@@ -202,7 +204,13 @@ SOURCES = {
     "transfer-stage2": mmcls_transfer("transfer-stage2", full_transfer(stages=2)),
     "transfer-stage4-paddle": paddle_transfer("transfer-stage4", full_transfer(stages=4)),
     "ir50": Source(
-        "ir50", lambda: Ir([64, 128, 256, 512], [3, 4, 14, 3], 64, classes=7), None, ir_seams, "fc", RAF
+        "ir50",
+        lambda: Ir([64, 128, 256, 512], [3, 4, 14, 3], 64, classes=7),
+        None,
+        ir_seams,
+        "fc",
+        RAF,
+        statistics=((0.5,) * 3, (0.5,) * 3),
     ),
     "resnet50-grey": Source(
         "resnet50-grey", lambda: grey(resnet50(num_classes=7)), None, resnet_seams, "fc", ALPHABETICAL
@@ -246,6 +254,7 @@ SOURCES = {
         ALPHABETICAL,
         write=parallel,
         authors=OFFICIAL_DACL,
+        statistics=((0.5752, 0.4495, 0.4012), (0.2086, 0.1911, 0.1827)),
     ),
 }
 
