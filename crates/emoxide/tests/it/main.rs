@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod authors;
 mod checkpoint;
 mod comparison;
 mod contract;

@@ -1,12 +1,10 @@
 //! Files that training starts from: what is taken, what is adapted, what is refused.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Gather, ir, keys, portable_network};
+use crate::support::{Gather, ir, keys, portable_network, tensors};
 use crate::tiny::resnet;
 use burn::tensor::{Device, Tensor};
-use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, bridge};
 use emoxide::labels::Classes;
 use emoxide::models::{Classifier, IrConfig, Network, NetworkConfig, ResNetConfig};
 use emoxide::preprocess::{Alignment, Channels, DetectorConfig, Preprocess};
@@ -56,13 +54,6 @@ fn refused(config: &NetworkConfig, classes: &Classes, file: Start, expected: &st
     let error = begun(config, classes, &[file]).map(|_| ()).expect_err(expected).to_string();
     println!("{error}");
     assert!(error.contains(expected), "{error}");
-}
-
-/// Every tensor by PyTorch's name, in PyTorch's layout.
-fn tensors(network: &Network) -> BTreeMap<String, Vec<f32>> {
-    let tensors = network.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
-    let values = |tensor| bridge::into_data(tensor).unwrap().convert::<f32>().try_into_vec::<f32>().unwrap();
-    tensors.into_iter().map(|tensor| (tensor.name.clone(), values(tensor))).collect()
 }
 
 /// A checkpoint of our own with the weights of `tools/reference/portable.py`.

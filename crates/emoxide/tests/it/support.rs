@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
-use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot};
+use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, bridge};
 use emoxide::models::{FaceHead, IrConfig, Network, NetworkConfig};
 use emoxide::weights::{Head, import};
 use emoxide_testing::{Values, portable};
@@ -21,6 +21,13 @@ pub(crate) fn ir(face_head: bool) -> NetworkConfig {
 pub(crate) fn keys(network: &Network) -> BTreeMap<String, Vec<usize>> {
     let tensors = network.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
     tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor.shape.to_vec())).collect()
+}
+
+/// Every tensor by PyTorch's name, in PyTorch's layout.
+pub(crate) fn tensors(network: &Network) -> BTreeMap<String, Vec<f32>> {
+    let tensors = network.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
+    let values = |tensor| bridge::into_data(tensor).unwrap().convert::<f32>().try_into_vec::<f32>().unwrap();
+    tensors.into_iter().map(|tensor| (tensor.name.clone(), values(tensor))).collect()
 }
 
 /// A network with the weights of `tools/reference/portable.py`, by way of a file.

@@ -1,0 +1,290 @@
+"""Writes crates/emoxide/tests/fixtures/authors/: small files with the names and in the wrappings of the authors' checkpoints,
+and knows the same at full size for tools/check_imports.py.
+
+The networks are the PyTorch twins of this folder, whose parameters have the names that ours have.
+torch 2.15, torchvision of the same release, numpy, safetensors (through the twins).
+"""
+
+import dataclasses
+import pathlib
+import pickle
+import re
+from collections import OrderedDict
+from typing import Callable
+
+import comparison
+import numpy as np
+import portable
+import torch
+import transfer
+from ir import Ir
+from ir import seams as ir_seams
+from resnet import Compact
+from resnet import seams as resnet_seams
+from torch import nn
+from torchvision.models import resnet18, resnet50
+from torchvision.models.resnet import BasicBlock
+
+torch.set_num_threads(1)
+
+OUT = pathlib.Path(__file__).parents[2] / "crates/emoxide/tests/fixtures/authors"
+
+RAF = "surprise,fear,disgust,happiness,sadness,anger,neutral"
+ALPHABETICAL = "anger,disgust,fear,happiness,neutral,sadness,surprise"
+
+
+def renamed(*rules):
+    """Applies regular expressions to all names of a state dict."""
+
+    def apply(state):
+        out = OrderedDict()
+        for name, value in state.items():
+            for pattern, replacement in rules:
+                name = re.sub(pattern, replacement, name)
+            assert name not in out, name
+            out[name] = value
+        return out
+
+    return apply
+
+
+def staged(state):
+    """mmcls counts the units of the trunk per stage: `extractor.body.7` of IR-50 is `extractor.body.2.0`. A later stage
+    begins with a unit that has a convolution around it."""
+    units = sorted({int(name.split(".")[2]) for name in state if name.startswith("extractor.body.")})
+    places, stage, index = [], 0, 0
+    for unit in units:
+        if unit > 0 and f"extractor.body.{unit}.shortcut_layer.0.weight" in state:
+            stage, index = stage + 1, 0
+        places.append(f"extractor.body.{stage}.{index}.")
+        index += 1
+    return renamed((r"^extractor\.body\.(\d+)\.", lambda found: places[int(found[1])]))(state)
+
+
+def pytorch(path, model, authors):
+    torch.save(authors(model.state_dict()), path)
+
+
+def mmcls(path, model, authors):
+    meta = {"epoch": 33, "CLASSES": RAF.split(",")}
+    torch.save({"meta": meta, "state_dict": authors(model.state_dict())}, path)
+
+
+def parallel(path, model, authors):
+    """As the official DACL saves it: from inside `DataParallel`."""
+    state = renamed((r"^", "module."))(authors(model.state_dict()))
+    torch.save({"epoch": 10, "model_state_dict": state}, path)
+
+
+def paddle(path, model, authors):
+    """Paddle's names and layouts, in the bytes that `paddle.save` writes: numpy arrays of a state dict, pickle protocol 4."""
+    kinds = {name: type(module) for name, module in model.named_modules()}
+    arrays = {}
+    for name, value in model.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        module, _, leaf = name.rpartition(".")
+        if kinds[module] is nn.Linear and leaf == "weight":
+            value = value.t()
+        if kinds[module] is nn.PReLU:
+            leaf = "_weight"
+        leaf = {"running_mean": "_mean", "running_var": "_variance"}.get(leaf, leaf)
+        arrays[f"{module}.{leaf}" if module else leaf] = np.ascontiguousarray(value.detach().numpy())
+    arrays = dict(authors(arrays))
+    arrays["StructuredToParameterName@@"] = {name: f"parameter_{index}" for index, name in enumerate(arrays)}
+    with open(path, "wb") as file:
+        pickle.dump(arrays, file, protocol=4)
+
+
+@dataclasses.dataclass
+class Source:
+    """One kind of checkpoint: the network, in our names, and how its authors name and wrap it."""
+
+    network: str
+    full: Callable[[], nn.Module]
+    small: Callable[[], nn.Module]
+    seams: Callable
+    head: str
+    classes: str
+    write: Callable = pytorch
+    authors: Callable = lambda state: state
+    keys: str | None = None
+    ending: str = "pth"
+    # Mean and deviation of colour pictures as the network's preset has them; grey ones are left in 0..1.
+    statistics: tuple = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+    def save(self, path, model):
+        self.write(path, model, self.authors)
+
+    def logits(self, model, images):
+        _, _, logits = self.seams(model, images)
+        return logits[:, : len(self.classes.split(","))]
+
+
+NOTEBOOK = renamed(
+    (r"^stem_cnn\.conv1\.", "stem_cnn.features.0."),
+    (r"^stem_cnn\.bn1\.", "stem_cnn.features.1."),
+    *[(rf"^stem_cnn\.layer{stage}\.", f"stem_cnn.features.{stage + 3}.") for stage in (1, 2, 3, 4)],
+)
+OFFICIAL_DACL = renamed((r"^base_model\.", ""))
+TRANSFER = renamed((r"\.la_conv", ".LA_conv"))
+
+
+def grey(network):
+    network.conv1 = nn.Conv2d(1, network.conv1.out_channels, 7, stride=2, padding=3, bias=False)
+    return network
+
+
+def transfer_r18(norm_first=False):
+    trunk = comparison.Trunk(grey(resnet18()))
+    return comparison.LocalTransformer(trunk, 512, 2048, 8, 8, 2048, 7, norm_first)
+
+
+def transfer_plain():
+    trunk = comparison.Plain(1, [64, 128, 256, 512, 512])
+    return comparison.LocalTransformer(trunk, 512, 2048, 8, 8, 2048, 7, False)
+
+
+def small_transfer_r18():
+    return comparison.LocalTransformer(comparison.imagenet(1, [8, 12]), 12, 8, 2, 2, 10, 3, False)
+
+
+def small_dacl_attention():
+    return comparison.DaclAttention(comparison.imagenet(1, [8, 12]), 12, 5, 3, pooled=True)
+
+
+def small_dacl():
+    return comparison.Dacl(comparison.compact(3, [6, 8]), 8, 64, [6, 5, 4], 3)
+
+
+def vgg(pool):
+    return lambda: comparison.Vgg(1, 224, [64, 128, 256, 512], 4096, 7, pool=pool)
+
+
+def small_alexnet():
+    model = nn.Module()
+    widths = [4, 6, 8, 6, 4]
+    convs = [nn.Conv2d(1, 4, 11, stride=4, padding=2), nn.Conv2d(4, 6, 5, padding=2)]
+    convs += [nn.Conv2d(before, width, 3, padding=1) for before, width in zip(widths[1:], widths[2:])]
+    pool = [nn.MaxPool2d(3, 2)]
+    layers = [[conv, nn.ReLU()] + (pool if index in (0, 1, 4) else []) for index, conv in enumerate(convs)]
+    model.features = nn.Sequential(*[layer for group in layers for layer in group])
+    model.avgpool = nn.AdaptiveAvgPool2d(6)
+    linear = [nn.Linear(4 * 36, 10), nn.Linear(10, 10), nn.Linear(10, 3)]
+    drop = [nn.Dropout(0.0), nn.Dropout(0.0)]
+    model.classifier = nn.Sequential(drop[0], linear[0], nn.ReLU(), drop[1], linear[1], nn.ReLU(), linear[2])
+    return model
+
+
+def full_transfer(branches=2, stages=3):
+    return lambda: transfer.Transfer([64, 128, 256, 512][:stages], [3, 4, 14, 3][:stages], 64, 112, branches, 7)
+
+
+def small_transfer(depth=2, image=16):
+    return transfer.Transfer(
+        [4, 6, 8], [1, 2, 1], 4, image, 2, 3, ratio=4, width=8, depth=depth, heads=2, hidden=12
+    )
+
+
+def mmcls_transfer(network, full, small=None):
+    apply = lambda state: staged(TRANSFER(state))
+    return Source(network, full, small, transfer.seams, "head.fc", RAF, write=mmcls, authors=apply, keys="apvit")
+
+
+def paddle_transfer(network, full, small=None):
+    return Source(
+        network, full, small, transfer.seams, "head.fc", RAF, write=paddle, authors=TRANSFER, ending="pdparams"
+    )
+
+
+SOURCES = {
+    "transfer": mmcls_transfer("transfer", full_transfer(), small_transfer),
+    "transfer-paddle": paddle_transfer("transfer", full_transfer(), small_transfer),
+    "transfer-4-paddle": paddle_transfer("transfer-4", full_transfer(branches=4)),
+    "transfer-stage2": mmcls_transfer("transfer-stage2", full_transfer(stages=2)),
+    "transfer-stage4-paddle": paddle_transfer("transfer-stage4", full_transfer(stages=4)),
+    "ir50": Source(
+        "ir50",
+        lambda: Ir([64, 128, 256, 512], [3, 4, 14, 3], 64, classes=7),
+        None,
+        ir_seams,
+        "fc",
+        RAF,
+        statistics=((0.5,) * 3, (0.5,) * 3),
+    ),
+    "resnet50-grey": Source(
+        "resnet50-grey", lambda: grey(resnet50(num_classes=7)), None, resnet_seams, "fc", ALPHABETICAL
+    ),
+    "alexnet": Source(
+        "alexnet",
+        lambda: comparison.full_alexnet(7),
+        small_alexnet,
+        comparison.alexnet_seams,
+        "classifier.6",
+        ALPHABETICAL,
+    ),
+    "vgg": Source("vgg", vgg(None), None, comparison.vgg_seams, "classifier.2", ALPHABETICAL),
+    "vgg-pooled": Source("vgg-pooled", vgg(7), None, comparison.vgg_seams, "classifier.2", ALPHABETICAL),
+    "transfer-resnet18": Source(
+        "transfer-resnet18",
+        transfer_r18,
+        small_transfer_r18,
+        comparison.local_transformer_seams,
+        "classifier",
+        ALPHABETICAL,
+        authors=NOTEBOOK,
+    ),
+    "transfer-plain": Source(
+        "transfer-plain", transfer_plain, None, comparison.local_transformer_seams, "classifier", ALPHABETICAL
+    ),
+    "dacl-resnet18": Source(
+        "dacl-resnet18",
+        lambda: comparison.full_dacl_attention(7),
+        small_dacl_attention,
+        comparison.dacl_attention_seams,
+        "fc",
+        ALPHABETICAL,
+    ),
+    "dacl": Source(
+        "dacl",
+        lambda: comparison.Dacl(comparison.Trunk(resnet18()), 512, 49, [3584, 512, 64], 7),
+        small_dacl,
+        comparison.dacl_seams,
+        "fc",
+        ALPHABETICAL,
+        write=parallel,
+        authors=OFFICIAL_DACL,
+        statistics=((0.5752, 0.4495, 0.4012), (0.2086, 0.1911, 0.1827)),
+    ),
+}
+
+
+def timm(vit, width):
+    """The encoder as timm's small vision transformer of 2020 has it, with its patch embedding and its head."""
+    state = OrderedDict((name.removeprefix("vit."), value) for name, value in vit.items() if name.startswith("vit."))
+    state["patch_embed.proj.weight"] = portable.weight("patch_embed.proj.weight", (width, 3, 2, 2))
+    state["patch_embed.proj.bias"] = portable.weight("patch_embed.proj.bias", (width,))
+    state["head.weight"] = portable.weight("head.weight", (10, width))
+    state["head.bias"] = portable.weight("head.bias", (10,))
+    return state
+
+
+def main():
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name, source in SOURCES.items():
+        if source.small is not None:
+            model = source.small()
+            portable.fill(model)
+            source.save(OUT / f"{name}.{source.ending}", model)
+    # Starts: a deeper encoder for larger pictures, a residual network of ten classes.
+    encoder = small_transfer(depth=3, image=32)
+    portable.fill(encoder)
+    torch.save(timm(encoder.state_dict(), 8), OUT / "timm.pth")
+    celebrities = Compact(BasicBlock, 3, 8, [6, 8], [1, 1], 1, 10)
+    portable.fill(celebrities)
+    torch.save({"state_dict": celebrities.state_dict()}, OUT / "msceleb.pth")
+    print(sum(file.stat().st_size for file in OUT.iterdir()), "bytes in", len(list(OUT.iterdir())), "files")
+
+
+if __name__ == "__main__":
+    main()
