@@ -1,7 +1,11 @@
 //! Small networks of all families, for the tests of what all have in common.
 
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{AlexNetConfig, BlockKind, DaclAttentionConfig, DaclConfig, FaceHead, Grid, HeadDrop, IrConfig, LocalBase, LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop, MapHead, Mask, NetworkConfig, PlainConfig, ResNetConfig, Stem, TransferConfig, TrunkConfig, VggConfig};
+use emoxide::models::{
+    AlexNetConfig, BlockKind, DaclAttentionConfig, DaclConfig, FaceHead, Grid, HeadDrop, IrConfig, LocalBase,
+    LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop, MapHead, Mask, NetworkConfig, PlainConfig,
+    ResNetConfig, Stem, TransferConfig, TrunkConfig, VggConfig,
+};
 use emoxide::nn::NormPlace;
 use emoxide_testing::portable;
 

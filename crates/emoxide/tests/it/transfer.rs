@@ -1,9 +1,7 @@
 //! `TransFER`: counts, and what training drops. Parity stands in `parity`.
 
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{
-    Classifier, HeadDrop, MapDrop, Network, NetworkConfig, TransferConfig,
-};
+use emoxide::models::{Classifier, HeadDrop, MapDrop, Network, NetworkConfig, TransferConfig};
 use emoxide::nn::{DropKind, DropMaps};
 use emoxide_testing::{Values, portable};
 
@@ -68,11 +66,8 @@ fn maps_and_tokens_have_the_sizes_of_the_paper() {
         assert_eq!(network.features(images.clone()).map.dims(), [1, channels, side, side]);
         let tokens = 1 + side * side;
         let shapes: Vec<_> = network.attention(images).into_iter().map(|(name, maps)| (name, maps.dims())).collect();
-        let expected = [
-            ("local", [1, 2, side, side]),
-            ("blocks.0", [1, 3, tokens, tokens]),
-            ("blocks.1", [1, 3, tokens, tokens]),
-        ];
+        let expected =
+            [("local", [1, 2, side, side]), ("blocks.0", [1, 3, tokens, tokens]), ("blocks.1", [1, 3, tokens, tokens])];
         assert_eq!(shapes, expected.map(|(name, shape)| (name.to_owned(), shape)));
     }
 }
@@ -169,7 +164,10 @@ fn the_branch_that_remains_is_what_the_map_is_multiplied_by() {
         let zeros = image.chunks(pixels).filter(|map| map.iter().all(|&value| value == 0.0)).count();
         assert_eq!(zeros, 1, "one branch of every image");
     }
-    assert!(features.chunks(pixels).all(|map| map.iter().any(|&value| value != 0.0)), "a dropped map is never the largest");
+    assert!(
+        features.chunks(pixels).all(|map| map.iter().any(|&value| value != 0.0)),
+        "a dropped map is never the largest"
+    );
 }
 
 /// How many different rows of attention the first tokens have when every image loses a token: a token without a query

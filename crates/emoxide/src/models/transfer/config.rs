@@ -273,4 +273,3 @@ impl HeadDrop {
 fn check_share(rate: f64, key: &'static str) -> Result<(), ConfigError> {
     check((0.0..=1.0).contains(&rate), key, || format!("is {rate}, may be 0 to 1"))
 }
-

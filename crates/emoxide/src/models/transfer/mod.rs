@@ -16,9 +16,7 @@ use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::{Classifier, Features, Ir};
-use crate::nn::{
-    BatchNorm, Block, BlockConfig, Conv2d, Conv2dConfig, DEVIATION, DropMaps, LayerNorm, Linear, linear,
-};
+use crate::nn::{BatchNorm, Block, BlockConfig, Conv2d, Conv2dConfig, DEVIATION, DropMaps, LayerNorm, Linear, linear};
 
 impl TransferConfig {
     /// A network with fresh weights; they are drawn at first use.
@@ -80,9 +78,8 @@ struct LaNet {
 
 impl LaNet {
     fn new(channels: usize, between: usize, norm: bool, device: &Device) -> Self {
-        let conv = |inputs, outputs| {
-            Conv2dConfig::new(inputs, outputs, 1).with_bias(true).with_uniform_init().init(device)
-        };
+        let conv =
+            |inputs, outputs| Conv2dConfig::new(inputs, outputs, 1).with_bias(true).with_uniform_init().init(device);
         Self {
             la_conv1: conv(channels, between),
             bn1: norm.then(|| BatchNorm::new(between, device)),
