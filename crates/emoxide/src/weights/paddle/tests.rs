@@ -79,7 +79,7 @@ fn pickles_that_ask_for_more_are_refused_by_name() {
     let cases: [(&[u8], &str); 11] = [
         (b"\x80\x02cposix\nsystem\nX\x04\0\0\0true\x85R.", "asks for `posix.system`"),
         (b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93.", "asks for `builtins.eval`"),
-        (b"\x80\x04\x8c\x05numpy\x8c\x05fromfile\x93.", "asks for `numpy.fromfile`"),
+        (b"\x80\x04\x8c\x05numpy\x8c\x08fromfile\x93.", "asks for `numpy.fromfile`"),
         (b"\x80\x02(ios\nsystem\n.", "asks for the instruction 0x69"),
         (b"\x80\x02\x82\x01.", "asks for the instruction 0x82"),
         (b"\x80\x02cnumpy\ndtype\n)R.", "asks for a call of DType with other arguments"),
