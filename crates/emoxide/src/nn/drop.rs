@@ -10,7 +10,7 @@ pub enum DropKind {
     /// Nothing.
     None,
     /// Multi-attention dropping: in a share `rate` of the images one map, any as likely as the others. What remains keeps
-    /// its size. Paper: `TransFER`, ICCV 2021, algorithm 1.
+    /// its size. Paper: `TransFER`, ICCV 2021, section 3.2.
     Mad {
         /// Share of the images that lose a map, in `[0, 1]`.
         rate: f64,
@@ -67,7 +67,12 @@ impl DropMaps {
                 let area = (rows * cols) as f64 / ((side * side) * (seeds[0] * seeds[1])) as f64;
                 let seeds = draw([batch, count, seeds[0], seeds[1]], (rate * area).min(1.0), &device);
                 // A square for every seed: what its window sees of the padded seeds.
-                let hits = max_pool2d(seeds.pad([(side - 1, side - 1), (side - 1, side - 1)], PadMode::Constant(0.0)), side, 1, 0);
+                let hits = max_pool2d(
+                    seeds.pad([(side - 1, side - 1), (side - 1, side - 1)], PadMode::Constant(0.0)),
+                    side,
+                    1,
+                    0,
+                );
                 let kept = -hits + 1.0;
                 let share = kept.clone().mean().clamp_min(1.0 / (batch * count * rows * cols) as f64);
                 maps * kept / share.reshape([1, 1, 1, 1])

@@ -16,9 +16,7 @@ use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::{Classifier, Features, Ir};
-use crate::nn::{
-    BatchNorm, Block, BlockConfig, Conv2d, Conv2dConfig, DEVIATION, DropMaps, LayerNorm, Linear, linear,
-};
+use crate::nn::{BatchNorm, Block, BlockConfig, Conv2d, Conv2dConfig, DEVIATION, DropMaps, LayerNorm, Linear, linear};
 
 impl TransferConfig {
     /// A network with fresh weights; they are drawn at first use.
@@ -46,7 +44,7 @@ impl TransferConfig {
         } else {
             linear(width, classes, device)
         };
-        let branch = |_| LaNet::new(channels, channels.div_ceil(self.lanet_ratio), self.lanet_norm, device);
+        let branch = |_| LaNet::new(channels, channels / self.lanet_ratio, self.lanet_norm, device);
         Transfer {
             extractor: self.trunk().init(classes, device),
             attention: (self.branches > 0).then(|| LocalAttention {
@@ -68,8 +66,8 @@ impl TransferConfig {
     }
 }
 
-/// A local branch, "`LANet`": which places of a map matter. Paper: Wang et al., Region Attention Networks, as `TransFER`
-/// takes it from local attention networks, section 3.2.
+/// A local branch, "`LANet`": which places of a map matter. Paper: `TransFER`, section 3.1, after Wang and Guo, `LS-CNN`:
+/// Characterizing Local Patches at Multiple Scales for Face Recognition, 2019; the norms are the released code's.
 #[derive(Module, Debug)]
 struct LaNet {
     la_conv1: Conv2d,
@@ -80,9 +78,8 @@ struct LaNet {
 
 impl LaNet {
     fn new(channels: usize, between: usize, norm: bool, device: &Device) -> Self {
-        let conv = |inputs, outputs| {
-            Conv2dConfig::new(inputs, outputs, 1).with_bias(true).with_uniform_init().init(device)
-        };
+        let conv =
+            |inputs, outputs| Conv2dConfig::new(inputs, outputs, 1).with_bias(true).with_uniform_init().init(device);
         Self {
             la_conv1: conv(channels, between),
             bn1: norm.then(|| BatchNorm::new(between, device)),

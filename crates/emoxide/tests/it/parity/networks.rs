@@ -1,6 +1,10 @@
 //! Which networks are compared, and with which settings.
 
-use emoxide::models::{AlexNetConfig, BlockKind, DaclAttentionConfig, DaclConfig, FaceHead, Grid, HeadDrop, IrConfig, LocalBase, LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop, MapHead, Mask, NetworkConfig, PlainConfig, ResNetConfig, Scale, Stem, TransferConfig, TrunkConfig, VggConfig};
+use emoxide::models::{
+    AlexNetConfig, BlockKind, DaclAttentionConfig, DaclConfig, FaceHead, Grid, HeadDrop, IrConfig, LocalBase,
+    LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop, MapHead, Mask, NetworkConfig, PlainConfig,
+    ResNetConfig, Scale, Stem, TransferConfig, TrunkConfig, VggConfig,
+};
 use emoxide::nn::NormPlace;
 
 use super::agrees;
@@ -173,13 +177,16 @@ fn the_official_dacl_agrees() {
 
 #[test]
 fn transfer_agrees_with_its_twin() {
-    let still = TransferConfig {
-        local_drop: MapDrop::None {},
-        head_drop: HeadDrop::None {},
-        ..TransferConfig::default()
-    };
+    let still =
+        TransferConfig { local_drop: MapDrop::None {}, head_drop: HeadDrop::None {}, ..TransferConfig::default() };
     let agrees = |case: &str, config, classes, side| {
-        agrees("transfer", case, &NetworkConfig::Transfer(config), classes, [if side > 100 { 2 } else { 4 }, 3, side, side]);
+        agrees(
+            "transfer",
+            case,
+            &NetworkConfig::Transfer(config),
+            classes,
+            [if side > 100 { 2 } else { 4 }, 3, side, side],
+        );
     };
     let small = TransferConfig {
         stem_width: 8,
