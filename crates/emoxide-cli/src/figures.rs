@@ -48,6 +48,6 @@ pub(crate) fn table(sink: &mut dyn Write, evaluation: &Evaluation) -> Result<()>
 pub(crate) fn started(started: &Started) -> String {
     let Started { file, sha256, part, tensors, changes } = started;
     let part = part.as_ref().map_or(String::new(), |part| format!(" for `{part}`"));
-    let changes: String = changes.iter().map(|change| format!("; {change}")).collect();
-    format!("{file}{part}: {tensors} tensors, SHA-256 {sha256}{changes}")
+    let first = format!("{file}{part}: {tensors} tensors, SHA-256 {sha256}");
+    [first].iter().chain(changes).map(String::as_str).collect::<Vec<_>>().join("; ")
 }

@@ -84,7 +84,7 @@ impl FiveCrop {
             return centre(image, size, size);
         }
         let (right, bottom) = (i64::from(image.width()) - i64::from(size), i64::from(image.height()) - i64::from(size));
-        let left = if which % 2 == 0 { 0 } else { right };
+        let left = if which.is_multiple_of(2) { 0 } else { right };
         let top = if which < 2 { 0 } else { bottom };
         window(image, left, top, size, size, [0; 3])
     }

@@ -199,6 +199,7 @@ impl ObjectiveConfig {
 
 /// An objective, ready to use, with what it learns itself.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one exists per run; boxing would only add a level")]
 pub enum Objective {
     /// Cross-entropy of the softmax of the logits.
     CrossEntropy(CrossEntropy),

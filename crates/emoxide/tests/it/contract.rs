@@ -17,7 +17,7 @@ fn has_no_gradient(case: &str, parameter: &str) -> bool {
         "dacl" => ["attention.0.bias", "attention.3.bias", "attention.6.bias"].contains(&parameter),
         // Attention to the only position is 1, whatever its score.
         "dacl-attention-pooled" => parameter.starts_with("attention.conv1."),
-        "transfer" => parameter.contains(".la_conv") && parameter.ends_with(".bias"),
+        "transfer" => parameter.contains(".la_conv") && parameter.ends_with("bias"),
         _ => false,
     }
 }

@@ -146,7 +146,7 @@ fn nothing_is_dropped_in_evaluation_or_from_frozen_networks() {
         let evaluated = alike(&network, config.clone(), &plain).forward(images(2, 32, &plain));
         assert_eq!(evaluated.values(), still, "{local_drop:?}");
         let frozen = alike(&network, config, &training).freeze().forward(images(2, 32, &training));
-        assert_close("frozen", frozen.inner(), &still, 0.0, 1e-5);
+        assert_close(&format!("frozen, {local_drop:?}"), frozen.inner(), &still, 0.0, 1e-5);
     }
 }
 
@@ -167,7 +167,7 @@ fn the_branch_that_remains_is_what_the_map_is_multiplied_by() {
     let size = seen.len() / IMAGES;
     for (image, seen) in seen.chunks(size).enumerate() {
         let off = [0, 1].map(|branch| largest_difference("map", seen, &masked[branch][image * size..][..size]));
-        assert!(off.iter().filter(|&&off| off < 1e-6).count() == 1, "one branch of image {image}: {off:?}");
+        assert!(off.iter().filter(|&&off| off < 1e-5).count() == 1, "one branch of image {image}: {off:?}");
     }
 }
 

@@ -65,7 +65,7 @@ fn the_comparison_s_black_is_at_the_borders() {
             assert!(value == 0 || value == 255, "{value}");
             value == 255
         };
-        black += changed.iter().filter(|value| **value == 0).count();
+        black += changed.pixels().filter(|pixel| pixel.0 == [0; 3]).count();
         // A turned square cut by another: what is lit lies together in every row and every column.
         let together = |line: Vec<bool>| line.chunk_by(|one, other| one == other).filter(|part| part[0]).count() <= 1;
         for at in 0..224 {

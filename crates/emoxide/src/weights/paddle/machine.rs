@@ -58,7 +58,7 @@ impl Machine<'_> {
             b'.' => return Ok(false),
             b'(' if self.marks.len() >= MOST => return broken(format!("it sets more than {MOST} marks")),
             b'(' => self.marks.push(self.stack.len()),
-            0x95 => drop(self.take(8)?), // a frame: so many bytes could be read at once
+            0x95 => _ = self.take(8)?, // a frame: so many bytes could be read at once
             b'N' => self.push(Value::Plain)?,
             b'G' => {
                 self.take(8)?;
@@ -87,7 +87,7 @@ impl Machine<'_> {
                 self.push(Value::Tuple(items.into_iter().rev().collect()))?;
             }
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Value::Tuple(items))?;
             }
             b'a' => {
@@ -95,7 +95,7 @@ impl Machine<'_> {
                 self.append(&[item])?;
             }
             b'e' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.append(&items)?;
             }
             b's' => {
@@ -103,7 +103,7 @@ impl Machine<'_> {
                 self.set(&[key, value])?;
             }
             b'u' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.set(&items)?;
             }
             0x94 => self.memorise(self.memo.len() as u32)?,
@@ -189,7 +189,7 @@ impl Machine<'_> {
         self.stack.last().copied().map_or_else(|| broken("it uses a value that is not there"), Ok)
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>, Refusal> {
+    fn since_mark(&mut self) -> Result<Vec<Id>, Refusal> {
         match self.marks.pop() {
             Some(mark) if mark <= self.stack.len() => Ok(self.stack.split_off(mark)),
             _ => broken("it goes back to a mark that is not there"),

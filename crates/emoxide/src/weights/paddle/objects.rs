@@ -19,13 +19,11 @@ impl Machine<'_> {
     pub(super) fn global(&mut self, module: Range<usize>, name: Range<usize>) -> Result<(), Refusal> {
         let [module, name] = [module, name].map(|range| String::from_utf8_lossy(&self.bytes[range]));
         let known = GLOBALS.iter().find(|(modules, known, _)| modules.contains(&&*module) && *known == name);
-        match known {
-            Some(&(_, _, global)) => self.push(Value::Global(global)),
-            None => {
-                let full: String = format!("{module}.{name}").chars().take(200).collect();
-                Err(Refusal::Asks(format!("`{full}`")))
-            }
-        }
+        let Some(&(_, _, global)) = known else {
+            let full: String = format!("{module}.{name}").chars().take(200).collect();
+            return Err(Refusal::Asks(format!("`{full}`")));
+        };
+        self.push(Value::Global(global))
     }
 
     /// The result of calling a global with a tuple of arguments.
