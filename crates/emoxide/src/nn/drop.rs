@@ -10,7 +10,7 @@ pub enum DropKind {
     /// Nothing.
     None,
     /// Multi-attention dropping: in a share `rate` of the images one map, any as likely as the others. What remains keeps
-    /// its size. Paper: `TransFER`, ICCV 2021, algorithm 1.
+    /// its size. Paper: `TransFER`, ICCV 2021, section 3.2.
     Mad {
         /// Share of the images that lose a map, in `[0, 1]`.
         rate: f64,

@@ -133,3 +133,99 @@ impl Mlp {
         self.fc2.forward(gelu(self.fc1.forward(tokens)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Param;
+    use burn::tensor::{Device, Distribution, Tensor};
+    use emoxide_testing::{Values, largest_difference};
+
+    use super::{Attention, BlockConfig, DropKind, DropMaps, Linear};
+
+    const IMAGES: usize = 32;
+    const TOKENS: usize = 11;
+    const WIDTH: usize = 768;
+    const HEADS: usize = 8;
+    const HEAD: usize = WIDTH / HEADS;
+
+    /// The paper's sizes. What the projection would get comes out as it is.
+    fn attention(drop: DropKind, drop_token: f64, device: &Device) -> Attention {
+        let config = BlockConfig {
+            width: WIDTH,
+            heads: HEADS,
+            hidden: 1,
+            qkv_bias: false,
+            scale: (HEAD as f64).sqrt().recip(),
+            epsilon: 1e-6,
+            drop,
+            drop_token,
+        };
+        let proj = Linear { weight: Param::from_tensor(Tensor::eye(WIDTH, device)), bias: None };
+        Attention { proj, ..config.init(device).attn }
+    }
+
+    fn undropped(attention: &Attention) -> Attention {
+        Attention { drop: DropMaps::new(DropKind::None), drop_token: 0.0, ..attention.clone() }
+    }
+
+    fn tokens(device: &Device) -> Tensor<3> {
+        Tensor::random([IMAGES, TOKENS, WIDTH], Distribution::Normal(0.0, 1.0), device)
+    }
+
+    /// What every image gets, `TOKENS` x `WIDTH` numbers each.
+    fn seen(attention: &Attention, tokens: &Tensor<3>) -> Vec<Vec<f32>> {
+        let (seen, _) = attention.forward(tokens.clone());
+        seen.inner().values().chunks(TOKENS * WIDTH).map(<[f32]>::to_vec).collect()
+    }
+
+    #[test]
+    fn a_dropped_head_is_96_columns_of_zeros_and_every_block_draws_for_itself() {
+        let device = Device::flex().autodiff();
+        let block = attention(DropKind::Mad { rate: 1.0 }, 0.0, &device);
+        let tokens = tokens(&device);
+        let whole = seen(&undropped(&block), &tokens);
+        let heads = |attention: &Attention, whole: &[Vec<f32>]| -> Vec<usize> {
+            let without = |(seen, whole): (&Vec<f32>, &Vec<f32>)| {
+                let zero = |head: usize| seen.chunks(WIDTH).all(|row| row[head * HEAD..][..HEAD] == [0.0; HEAD]);
+                let zeros: Vec<usize> = (0..HEADS).filter(|&head| zero(head)).collect();
+                assert_eq!(zeros.len(), 1, "one head of every image");
+                let others = |values: &[f32]| -> Vec<Vec<f32>> {
+                    let heads = values.chunks(HEAD).enumerate().filter(|(index, _)| index % HEADS != zeros[0]);
+                    heads.map(|(_, head)| head.to_vec()).collect()
+                };
+                assert!(others(seen) == others(whole), "the other heads as they were");
+                zeros[0]
+            };
+            seen(attention, &tokens).iter().zip(whole).map(without).collect()
+        };
+        let first = heads(&block, &whole);
+        let second = attention(DropKind::Mad { rate: 1.0 }, 0.0, &device);
+        let second = heads(&second, &seen(&undropped(&second), &tokens));
+        assert_ne!(first, second, "one draw for two blocks");
+        assert!(first.iter().any(|&head| head != first[0]), "one draw for all images");
+    }
+
+    /// Without a bias, a token of zeros has a query, key and value of zeros.
+    #[test]
+    fn a_dropped_token_has_no_query_no_key_and_no_value() {
+        let device = Device::flex().autodiff();
+        let block = attention(DropKind::None, 1.0, &device);
+        let plain = undropped(&block);
+        let tokens = tokens(&device);
+        let dropped = seen(&block, &tokens);
+        let without = |token: usize| {
+            let zeros = Tensor::zeros([IMAGES, 1, WIDTH], &device);
+            seen(&plain, &tokens.clone().slice_assign([0..IMAGES, token..token + 1, 0..WIDTH], zeros))
+        };
+        let possible: Vec<_> = (0..TOKENS).map(without).collect();
+        let mut hits = [0; TOKENS];
+        for (image, dropped) in dropped.iter().enumerate() {
+            let same = |token: &usize| largest_difference("seen", dropped, &possible[*token][image]) < 1e-5;
+            let tokens: Vec<usize> = (0..TOKENS).filter(same).collect();
+            assert_eq!(tokens.len(), 1, "one token of every image: {tokens:?}");
+            hits[tokens[0]] += 1;
+        }
+        assert_eq!(hits[HEADS..].iter().sum::<usize>(), 0, "of the first tokens, as many as heads: {hits:?}");
+        assert!(hits.iter().filter(|&&count| count > 0).count() > 1, "every image draws: {hits:?}");
+    }
+}

@@ -80,6 +80,8 @@ fn transfer() -> Vec<Case> {
         depth: 2,
         heads: 3,
         hidden: 18,
+        // At the paper's rate, one branch would now and then be dropped in all images, and have no gradient.
+        local_drop: MapDrop::Mad { rate: 0.1 },
         zero_head: false,
         ..TransferConfig::default()
     };

@@ -1,9 +1,10 @@
 //! `TransFER`: counts, and what training drops. Parity stands in `parity`.
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{Classifier, HeadDrop, MapDrop, Network, NetworkConfig, TransferConfig};
+use emoxide::models::{Classifier, HeadDrop, MapDrop, Mask, Network, NetworkConfig, TransferConfig};
 use emoxide::nn::{DropKind, DropMaps};
-use emoxide_testing::{Values, portable};
+use emoxide_testing::{Values, assert_close, largest_difference, portable};
 
 fn images(batch: usize, side: usize, device: &Device) -> Tensor<4> {
     let values = portable::values("images", batch * 3 * side * side);
@@ -30,8 +31,13 @@ fn small() -> TransferConfig {
 }
 
 fn network(config: TransferConfig, classes: usize, device: &Device) -> Network {
-    device.seed(3);
     NetworkConfig::Transfer(config).init(classes, device)
+}
+
+/// A network with the weights of another one and settings that change none of them. Equal seeds would not do: tests that
+/// run at the same time draw from the same generator.
+fn alike(other: &Network, config: TransferConfig, device: &Device) -> Network {
+    network(config, 7, device).load_record(other.clone().into_record())
 }
 
 #[test]
@@ -126,8 +132,6 @@ fn the_replacements_of_mad_keep_the_mean() {
 
 #[test]
 fn nothing_is_dropped_in_evaluation_or_from_frozen_networks() {
-    use burn::module::Module;
-
     let (plain, training) = (Device::flex(), Device::flex().autodiff());
     let kinds = [
         (MapDrop::Mad { rate: 1.0 }, HeadDrop::Mad { rate: 1.0 }),
@@ -135,39 +139,45 @@ fn nothing_is_dropped_in_evaluation_or_from_frozen_networks() {
         (MapDrop::SpatialDropout { rate: 0.5 }, HeadDrop::SpatialDropout { rate: 0.5 }),
         (MapDrop::DropBlock { rate: 0.5, block: 2 }, HeadDrop::Dropout { rate: 0.5 }),
     ];
-    let still = network(small(), 7, &plain).forward(images(2, 32, &plain)).values();
+    let network = network(small(), 7, &plain);
+    let still = network.forward(images(2, 32, &plain)).values();
     for (local_drop, head_drop) in kinds {
         let config = TransferConfig { local_drop, head_drop, ..small() };
-        assert_eq!(network(config.clone(), 7, &plain).forward(images(2, 32, &plain)).values(), still);
-        let frozen = network(config, 7, &training).freeze();
-        let logits = frozen.forward(images(2, 32, &training)).inner().values();
-        assert!(logits.iter().zip(&still).all(|(one, other)| (one - other).abs() < 1e-5), "{local_drop:?}");
+        let evaluated = alike(&network, config.clone(), &plain).forward(images(2, 32, &plain));
+        assert_eq!(evaluated.values(), still, "{local_drop:?}");
+        let frozen = alike(&network, config, &training).freeze().forward(images(2, 32, &training));
+        assert_close(&format!("frozen, {local_drop:?}"), frozen.inner(), &still, 0.0, 1e-5);
     }
 }
 
-/// Of two branches, one dropped leaves the other; of one, nothing is left but what the projection adds.
+/// Of two branches, one dropped leaves the other.
 #[test]
 fn the_branch_that_remains_is_what_the_map_is_multiplied_by() {
+    const IMAGES: usize = 8;
     let training = Device::flex().autodiff();
-    let config = TransferConfig { local_drop: MapDrop::Mad { rate: 1.0 }, lanet_norm: false, ..small() };
-    let map = |branches| {
-        let network = network(TransferConfig { branches, ..config.clone() }, 7, &training);
-        let images = images(3, 32, &training);
-        let local = network.attention(images.clone()).remove(0).1;
-        (network.features(images).map.inner().values(), local.inner().values())
-    };
-    let (features, local) = map(1);
-    assert!(local.iter().chain(&features).all(|&value| value == 0.0));
-    let (features, local) = map(2);
-    let pixels = 4 * 4;
-    for image in local.chunks(2 * pixels) {
-        let zeros = image.chunks(pixels).filter(|map| map.iter().all(|&value| value == 0.0)).count();
-        assert_eq!(zeros, 1, "one branch of every image");
+    let kept = network(TransferConfig { lanet_norm: false, ..small() }, 7, &training);
+    let dropping = TransferConfig { local_drop: MapDrop::Mad { rate: 1.0 }, lanet_norm: false, ..small() };
+    let images = images(IMAGES, 32, &training);
+    let branches = kept.attention(images.clone()).remove(0).1;
+    // Where the mask comes later, the features are the trunk's own.
+    let bare = alike(&kept, TransferConfig { mask: Mask::AfterProjection, ..dropping.clone() }, &training);
+    let bare = bare.features(images.clone()).map;
+    let masked = [0, 1].map(|branch| (bare.clone() * branches.clone().narrow(1, branch, 1)).inner().values());
+    let seen = alike(&kept, dropping, &training).features(images).map.inner().values();
+    let size = seen.len() / IMAGES;
+    for (image, seen) in seen.chunks(size).enumerate() {
+        let off = [0, 1].map(|branch| largest_difference("map", seen, &masked[branch][image * size..][..size]));
+        assert!(off.iter().filter(|&&off| off < 1e-5).count() == 1, "one branch of image {image}: {off:?}");
     }
-    assert!(
-        features.chunks(pixels).all(|map| map.iter().any(|&value| value != 0.0)),
-        "a dropped map is never the largest"
-    );
+}
+
+/// Without any map, what remains are the projection's bias and the positions.
+#[test]
+fn the_only_branch_leaves_nothing_when_it_is_dropped() {
+    let training = Device::flex().autodiff();
+    let config = TransferConfig { branches: 1, local_drop: MapDrop::Mad { rate: 1.0 }, ..small() };
+    let map = network(config, 7, &training).features(images(3, 32, &training)).map;
+    assert!(map.inner().values().iter().all(|&value| value == 0.0));
 }
 
 /// How many different rows of attention the first tokens have when every image loses a token: a token without a query
@@ -203,4 +213,45 @@ fn a_fresh_classifier_finds_all_classes_equally_likely() {
     assert!((&logits).values().iter().all(|&value| value == 0.0));
     let loss = -burn::tensor::activation::log_softmax(logits, 1).mean().into_scalar::<f32>();
     approx::assert_abs_diff_eq!(loss, 1.9459, epsilon = 1e-4);
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_by_key() {
+    let parse = |keys: &str| serde_json::from_str::<NetworkConfig>(&format!(r#"{{"kind": "transfer"{keys}}}"#));
+    assert_eq!(parse("").unwrap(), NetworkConfig::Transfer(TransferConfig::default()));
+    let blocks = TransferConfig { local_drop: MapDrop::DropBlock { rate: 0.3, block: 7 }, ..TransferConfig::default() };
+    let blocks = NetworkConfig::Transfer(blocks);
+    assert_eq!(parse(r#", "local_drop": {"kind": "drop-block", "rate": 0.3}"#).unwrap(), blocks);
+    assert_eq!(serde_json::from_str::<NetworkConfig>(&serde_json::to_string(&blocks).unwrap()).unwrap(), blocks);
+
+    for (keys, expected) in [
+        (r#", "stage": 2"#, "unknown field `stage`"),
+        (r#", "local_drop": {"kind": "mad"}"#, "missing field `rate`"),
+        (r#", "local_drop": {"kind": "none", "rate": 0.1}"#, "unknown field `rate`"),
+        (r#", "head_drop": {"kind": "drop-block", "rate": 0.1}"#, "unknown variant `drop-block`"),
+    ] {
+        let error = parse(keys).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    for (keys, expected) in [
+        (r#", "stages": 5"#, "network.stages: is 5, may be 1 to 4"),
+        (r#", "widths": [64, 128]"#, "network.widths: 2 stages, but `stages` is 3"),
+        (r#", "units": [3, 0, 14]"#, "network.units: is [3, 0, 14], a stage may have 1 to 100"),
+        (r#", "image_size": 4"#, "network.image_size: is 4, may be 8 to 1024"),
+        (r#", "branches": 9"#, "network.branches: is 9, may be 0 to 8"),
+        (r#", "lanet_ratio": 257"#, "network.lanet_ratio: is 257, may be 1 to 256"),
+        (r#", "heads": 7"#, "network.heads: is 7, must divide `width`, which is 768"),
+        (r#", "norm_epsilon": 0.0"#, "network.norm_epsilon: is 0, may be above 0 and below 1"),
+        (r#", "local_drop": {"kind": "mad", "rate": 1.5}"#, "network.local_drop.rate: is 1.5, may be 0 to 1"),
+        (
+            r#", "local_drop": {"kind": "drop-block", "rate": 0.3, "block": 15}"#,
+            "network.local_drop.block: is 15, may be 1 to 14",
+        ),
+        (
+            r#", "head_drop": {"kind": "dropout", "rate": 1.0}"#,
+            "network.head_drop.rate: is 1, may be 0 up to but not 1",
+        ),
+    ] {
+        assert_eq!(parse(keys).unwrap().validate().unwrap_err().to_string(), expected);
+    }
 }

@@ -113,7 +113,7 @@ pub struct TransferConfig {
     pub branches: usize,
     /// Whether a branch normalises behind its convolutions, as the released code does.
     pub lanet_norm: bool,
-    /// How many times fewer channels a branch has between its convolutions.
+    /// How many times fewer channels a branch has between its convolutions, rounded down.
     pub lanet_ratio: usize,
     /// Where the map is multiplied by the attention of the branches.
     pub mask: Mask,

@@ -44,7 +44,7 @@ impl TransferConfig {
         } else {
             linear(width, classes, device)
         };
-        let branch = |_| LaNet::new(channels, channels.div_ceil(self.lanet_ratio), self.lanet_norm, device);
+        let branch = |_| LaNet::new(channels, channels / self.lanet_ratio, self.lanet_norm, device);
         Transfer {
             extractor: self.trunk().init(classes, device),
             attention: (self.branches > 0).then(|| LocalAttention {
@@ -66,8 +66,8 @@ impl TransferConfig {
     }
 }
 
-/// A local branch, "`LANet`": which places of a map matter. Paper: Wang et al., Region Attention Networks, as `TransFER`
-/// takes it from local attention networks, section 3.2.
+/// A local branch, "`LANet`": which places of a map matter. Paper: `TransFER`, section 3.1, after Wang and Guo, `LS-CNN`:
+/// Characterizing Local Patches at Multiple Scales for Face Recognition, 2019; the norms are the released code's.
 #[derive(Module, Debug)]
 struct LaNet {
     la_conv1: Conv2d,
