@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use burn_store::{ModuleSnapshot, bridge};
 use emoxide::models::{
     FaceHead, IrConfig, LocalBase, LocalTransformerConfig, Network, NetworkConfig, PlainConfig, ResNetConfig,
+    TransferConfig,
 };
 use emoxide::weights::{Head, import};
 use emoxide_testing::fixture_path;
@@ -34,10 +35,23 @@ fn equal_seeds_draw_equal_weights() {
         hidden: 6,
         ..LocalTransformerConfig::default()
     };
+    let transfer = TransferConfig {
+        image_size: 16,
+        widths: vec![6, 8, 8],
+        units: vec![1, 1, 1],
+        lanet_ratio: 2,
+        width: 8,
+        depth: 2,
+        heads: 2,
+        hidden: 6,
+        zero_head: false,
+        ..TransferConfig::default()
+    };
     let configs = [
         NetworkConfig::Resnet(ResNetConfig { widths: vec![6, 8], blocks: vec![2, 1], ..ResNetConfig::resnet18() }),
         NetworkConfig::Ir(ir.with_face_head(head)),
         NetworkConfig::LocalTransformer(transformer),
+        NetworkConfig::Transfer(transfer),
     ];
     for config in configs {
         let draw = |seed| {

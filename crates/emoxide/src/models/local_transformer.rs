@@ -16,7 +16,9 @@ use super::{
     Classifier, ConfigError, DEEPEST, Features, ResNet, TrunkConfig, check, check_channels, check_rate, check_width,
     check_widths,
 };
-use crate::nn::{Conv2d, Conv2dConfig, ConvNorm, Encoder, EncoderConfig, Linear, NormPlace, linear, max_pool2d};
+use crate::nn::{
+    Conv2d, Conv2dConfig, ConvNorm, Encoder, EncoderConfig, Linear, NormPlace, linear, max_pool2d, one_of,
+};
 
 /// Stages of a [`PlainConfig`] at most.
 const MOST_STAGES: usize = 8;
@@ -153,10 +155,10 @@ impl LocalDrop {
             LocalDropKind::ScaledElements => maps.map(|map| map.clone() * draw(map.dims(), kept) / kept),
             LocalDropKind::Channels => maps.map(|map| map * draw([batch, channels, 1, 1], kept)),
             LocalDropKind::Map => {
-                let (hit, first): (Tensor<4>, Tensor<4>) =
-                    (draw([batch, 1, 1, 1], self.rate), draw([batch, 1, 1, 1], 0.5));
-                let [one, other] = maps;
-                [one * (-(hit.clone() * first.clone()) + 1.0), other * (hit * (first - 1.0) + 1.0)]
+                let hit = one_of(batch, 2, self.rate, &device);
+                let [one, other] = [0, 1].map(|index| -hit.clone().narrow(1, index, 1) + 1.0);
+                let [first, second] = maps;
+                [first * one, second * other]
             }
             LocalDropKind::None => maps,
         }

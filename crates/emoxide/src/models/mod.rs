@@ -1,6 +1,7 @@
 //! The networks. Each is written once, as a Burn module, in one file; all share the three seams of [`Classifier`].
 
 mod alexnet;
+mod check;
 mod config;
 mod dacl;
 mod dacl_attention;
@@ -11,7 +12,8 @@ mod transfer;
 mod vgg;
 
 pub use alexnet::{AlexNet, AlexNetConfig};
-pub use config::{ConfigError, NetworkConfig};
+pub use check::ConfigError;
+pub use config::NetworkConfig;
 pub use dacl::{Dacl, DaclConfig};
 pub use dacl_attention::{DaclAttention, DaclAttentionConfig, Grid, MapHead};
 pub use ir::{FaceHead, Ir, IrConfig};
@@ -24,7 +26,7 @@ pub use vgg::{Vgg, VggConfig};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use config::{
+use check::{
     DEEPEST, LARGEST_IMAGE, WIDEST, check, check_channels, check_image_size, check_rate, check_width, check_widths,
 };
 
@@ -101,7 +103,7 @@ impl Network {
     }
 
     /// What the network attends to in images `[batch, channels, rows, cols]`: maps by name, each
-    /// `[batch, maps, rows, cols]`. Empty for networks without attention.
+    /// `[batch, maps, rows, cols]`. Empty for networks without attention. In training, what is dropped is drawn anew.
     pub fn attention(&self, images: Tensor<4>) -> Vec<(String, Tensor<4>)> {
         match self {
             Self::Resnet(_) | Self::Ir(_) | Self::Alexnet(_) | Self::Vgg(_) => Vec::new(),

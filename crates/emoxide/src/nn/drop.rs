@@ -83,7 +83,7 @@ impl DropMaps {
 
 /// In a share `rate` of the rows a one at one of `count` places, any as likely as the others; zeros elsewhere:
 /// `[batch, count, 1, 1]`.
-pub(super) fn one_of(batch: usize, count: usize, rate: f64, device: &Device) -> Tensor<4> {
+pub fn one_of(batch: usize, count: usize, rate: f64, device: &Device) -> Tensor<4> {
     let shape = [batch, count, 1, 1];
     let last = count as f64 - 1.0;
     let uniform = Tensor::<4>::random([batch, 1, 1, 1], Distribution::Uniform(0.0, count as f64), device);

@@ -12,7 +12,7 @@ mod transformer;
 pub use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 pub use conv::{Conv2d, Conv2dConfig};
 pub use conv_norm::ConvNorm;
-pub use drop::{DropKind, DropMaps};
+pub use drop::{DropKind, DropMaps, one_of};
 pub use encoder::{Encoder, EncoderConfig, EncoderLayer, NormPlace, SelfAttention};
 pub use layer_norm::LayerNorm;
 pub use norm::BatchNorm;

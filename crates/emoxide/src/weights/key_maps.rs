@@ -22,7 +22,7 @@ const PYTORCH: KeyMap = KeyMap {
 /// Behind the trunk of TransFER and APViT.
 const ENCODER: &[&str] = &[r"^(backbone\.)?(attention|convert|vit|head)\."];
 
-/// All key maps; the first is the default, but for Paddle's own files, whose default is [`PADDLE`].
+/// All key maps; the first is the default, but for Paddle's own files, whose default is `paddle`.
 pub const KEY_MAPS: &[KeyMap] = &[
     PYTORCH,
     KeyMap {

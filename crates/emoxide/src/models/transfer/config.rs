@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::models::config::{DEEPEST, check, check_channels, check_image_size, check_rate, check_width};
+use crate::models::check::{DEEPEST, check, check_channels, check_image_size, check_rate, check_width};
 use crate::models::{ConfigError, IrConfig};
 use crate::nn::DropKind;
 
@@ -93,7 +93,7 @@ pub enum HeadDrop {
     },
 }
 
-/// Shape of a [`Transfer`]. The default is the paper's for RAF-DB.
+/// Shape of a [`Transfer`](super::Transfer). The default is the paper's for RAF-DB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransferConfig {
