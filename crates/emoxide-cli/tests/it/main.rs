@@ -5,6 +5,7 @@
 mod bad_inputs;
 mod bench;
 mod models;
+mod networks;
 mod predict;
 mod protocols;
 mod train;

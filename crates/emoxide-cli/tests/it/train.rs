@@ -1,6 +1,6 @@
 //! `train`, `eval`, `data`: a run on drawn faces, killed and resumed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::{emoxide, err, out, root, run};
@@ -23,21 +23,14 @@ pub(crate) fn metrics(run_dir: &Path) -> Vec<String> {
     text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
 }
 
-#[test]
-fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("faces");
-    let drawn =
-        run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", "40"]);
-    assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));
-    let set = ["--set", "schedule.epochs=3", "--set", "network.dropout=0.2"];
-
-    let whole = folder.path().join("whole");
-    let output = run(&texts(&quick(&data, &whole, &set)));
+/// Trains three epochs, then the same again with a kill in the second and a resume; the folder of the latter.
+pub(crate) fn killed_and_resumed(folder: &Path, data: &Path, set: &[&str]) -> PathBuf {
+    let whole = folder.join("whole");
+    let output = run(&texts(&quick(data, &whole, set)));
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 
-    let killed = folder.path().join("killed");
-    let mut child = emoxide(&texts(&quick(&data, &killed, &set))).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let killed = folder.join("killed");
+    let mut child = emoxide(&texts(&quick(data, &killed, set))).stderr(std::process::Stdio::null()).spawn().unwrap();
     let begun = Instant::now();
     while !killed.join("state/progress.json").exists() {
         assert!(begun.elapsed() < Duration::from_mins(5), "the first epoch never ended");
@@ -48,9 +41,8 @@ fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
     child.wait().unwrap();
     assert!(!killed.join("predictions.csv").exists(), "the run was over before it was killed");
 
-    let mut resume = set.to_vec();
-    resume.push("--resume");
-    let output = run(&texts(&quick(&data, &killed, &resume)));
+    let resume = [set, &["--resume"]].concat();
+    let output = run(&texts(&quick(data, &killed, &resume)));
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert_eq!(metrics(&killed), metrics(&whole));
     assert_eq!(metrics(&whole).len(), 4);
@@ -59,6 +51,20 @@ fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
     }
     let [one, two] = [&killed, &whole].map(|run| fs_err::read(run.join("predictions.csv")).unwrap());
     assert_eq!(one, two, "the predictions differ");
+    killed
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("faces");
+    let drawn =
+        run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", "40"]);
+    assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));
+    let set = ["--set", "schedule.epochs=3", "--set", "network.dropout=0.2"];
+
+    let killed = killed_and_resumed(folder.path(), &data, &set);
+    let resume = [&set[..], &["--resume"]].concat();
 
     let model = killed.join("best/model.safetensors").display().to_string();
     let source = format!("folder={}", data.display());
