@@ -4,6 +4,7 @@
 //! follows them, packs the weights once and plans the memory. [`Engine::run`] then answers batches of any size. A
 //! network is never described a second time: what the engine does not know is an error that names it.
 
+mod algorithm;
 mod capture;
 mod constant;
 mod error;

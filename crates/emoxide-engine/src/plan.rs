@@ -10,6 +10,7 @@ use emoxide_kernels::blocked::{
 };
 
 use crate::CompileError;
+use crate::algorithm::algorithm;
 use crate::capture::record;
 use crate::graph::{Affine, Graph, Node, Operation, Size, Value};
 use crate::precision::Precision;
@@ -77,10 +78,6 @@ struct Memory {
 /// Sizes of batches whose memory is kept.
 const KEPT: usize = 4;
 
-/// Fewest tiles of 4x4 pixels of a map, and fewest channels, for which Winograd's method was measured faster.
-const WINOGRAD_TILES: usize = 9;
-const WINOGRAD_CHANNELS: usize = 32;
-
 impl Engine {
     /// Compiles what `forward` does with one image `[1, channels, rows, cols]`; it gets the device that records, to
     /// which it moves the network, and gives `[1, outputs]`.
@@ -104,10 +101,13 @@ impl Engine {
             return Vec::new();
         }
         let mut memory = self.memory(batch);
-        from_planar(images, &self.places[0].layout, &mut memory.buffers[0]);
-        for step in &self.steps {
-            self.step(step, batch, &mut memory.buffers);
-        }
+        // On one of the pool's threads, which the others need not be woken up for between two steps.
+        rayon::scope(|_| {
+            from_planar(images, &self.places[0].layout, &mut memory.buffers[0]);
+            for step in &self.steps {
+                self.step(step, batch, &mut memory.buffers);
+            }
+        });
         let logits = from_blocked(&self.places[self.output].layout, &memory.buffers[self.output]);
         let mut kept = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT {
@@ -206,10 +206,13 @@ struct Planner {
 
 impl Planner {
     fn new(level: Level, precision: Precision, graph: &Graph) -> Self {
+        let halved = if precision == Precision::Bf16 { graph.halved(level) } else { vec![false; graph.sizes.len()] };
         let layout = |value: Value| {
             let [channels, rows, cols] = graph.sizes[value];
             if value == graph.input {
                 Layout::planar(channels, [rows, cols], 0)
+            } else if halved[value] {
+                Layout::bf16(level, channels, [rows, cols], 0)
             } else {
                 Layout::blocked(level, channels, [rows, cols], 0)
             }
@@ -244,11 +247,9 @@ impl Planner {
             let target = self.settle(node.target);
             let Node { operation, source, carried, others, .. } = node;
             let home = |value: Value| self.home[value].expect("values are computed before they are read");
-            let planar = source == graph.input;
             let operands: Vec<Layout> =
                 std::iter::once(source).chain(others.iter().copied()).map(|value| self.wanted[value].layout).collect();
-            let kernel =
-                kernel(self.level, self.precision, operation, planar, &operands, self.wanted[node.target].layout);
+            let kernel = kernel(self.level, self.precision, operation, &operands, self.wanted[node.target].layout);
             let others = others.into_iter().map(home).collect();
             steps.push(Step { kernel, source: home(source), carried: carried.map(home), others, target });
             for value in 0..self.home.len() {
@@ -293,34 +294,21 @@ impl Place {
     }
 }
 
-fn kernel(
-    level: Level,
-    precision: Precision,
-    operation: Operation,
-    planar: bool,
-    operands: &[Layout],
-    target: Layout,
-) -> Kernel {
+fn kernel(level: Level, precision: Precision, operation: Operation, operands: &[Layout], target: Layout) -> Kernel {
     let size = [operands[0].rows, operands[0].cols];
     match operation {
         Operation::Convolution { shape, depthwise: true, weight, bias, activation, .. } => {
             Kernel::Depthwise(Depthwise::new(level, shape, &weight, &bias, &activation))
         }
         Operation::Convolution { shape, weight, bias, activation, .. } => {
-            let source = if planar { Source::Planar } else { Source::Blocked };
-            let tiles = size[0].div_ceil(4) * size[1].div_ceil(4);
-            let wide = shape.inputs.min(shape.outputs) >= WINOGRAD_CHANNELS && tiles >= WINOGRAD_TILES;
-            let winograd = wide && Convolution::suits_winograd(&shape, source);
-            // A single result of a map is a linear layer's: it costs little, and rounding it most. So does rounding a map
-            // of which single pixels are read.
-            let exact = planar || shape.output(size) == Some([1, 1]) || (shape.kernel == [1, 1] && shape.stride > 1);
-            // Matrix tiles alone multiply bfloat16 faster than Winograd's method gets through floats.
-            let quicker = winograd && level < Level::Amx;
-            let algorithm = match precision {
-                Precision::Bf16 if !exact && !quicker => Algorithm::Bf16,
-                Precision::Int8 if !exact => Algorithm::Int8,
-                _ if winograd => Algorithm::Winograd,
-                _ => Algorithm::Direct,
+            let source = match operands[0] {
+                Layout { lanes: 1, .. } => Source::Planar,
+                layout if layout.is_bf16() => Source::Bf16,
+                _ => Source::Blocked,
+            };
+            let algorithm = match source {
+                Source::Bf16 => Algorithm::Bf16,
+                _ => algorithm(level, precision, &shape, size, source == Source::Planar),
             };
             let convolution = Convolution::new(level, shape, source, algorithm, &weight, &bias, &activation);
             Kernel::Convolution(convolution)

@@ -140,6 +140,7 @@ impl Head<'_> {
                     target_block: count * lanes,
                     target_row: 0,
                     target_col: lanes,
+                    target_bf16: false,
                     rows: 0..1,
                     cols: count,
                     blocks,

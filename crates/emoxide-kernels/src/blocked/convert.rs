@@ -17,7 +17,7 @@ pub fn from_planar(pictures: &[f32], layout: &Layout, target: &mut [f32]) {
     });
 }
 
-/// A blocked layout to `[batch, channels, rows, cols]`.
+/// A blocked layout, of floats or of bfloat16, to `[batch, channels, rows, cols]`.
 ///
 /// # Panics
 /// When the length is no multiple of the layout's image.
@@ -29,7 +29,14 @@ pub fn from_blocked(layout: &Layout, source: &[f32]) -> Vec<f32> {
             let lane = channel % layout.lanes;
             for row in 0..layout.rows {
                 let start = layout.offset(channel / layout.lanes, row as isize, 0);
-                values.extend((0..layout.cols).map(|col| image[start + col * layout.lanes + lane]));
+                values.extend((0..layout.cols).map(|col| {
+                    let pixel = &image[start + col * layout.width..][..layout.width];
+                    if layout.is_bf16() {
+                        f32::from_bits(pixel[lane / 2].to_bits() >> (16 * (lane % 2)) << 16)
+                    } else {
+                        pixel[lane]
+                    }
+                }));
             }
         }
     }

@@ -7,7 +7,7 @@ use super::{
     layout::{Buffer, Layout},
     rounded::{Narrow, Rounded},
     tile::{Carried, Finish, Operands, Part, Target, tiling},
-    weights::pack,
+    weights::{pack, pack_bf16},
     winograd::Winograd,
 };
 use crate::{level::Level, simd::shape};
@@ -48,6 +48,8 @@ impl Shape {
 pub enum Source {
     /// In blocks of a vector.
     Blocked,
+    /// In blocks of two vectors, as bfloat16.
+    Bf16,
     /// A plane per channel: pictures.
     Planar,
 }
@@ -60,7 +62,7 @@ pub enum Algorithm {
     /// Winograd's F(4x4, 3x3): a quarter of the multiplications of a 3x3 window with stride 1, about ten times the
     /// rounding. Lavin and Gray, arXiv 1509.09308.
     Winograd,
-    /// Direct, of operands that are rounded to bfloat16; sums in float32.
+    /// Direct, of operands that are rounded to bfloat16, or are such already; sums in float32.
     Bf16,
     /// Direct, of operands that are rounded to 8-bit integers: weights with a scale for every output channel, the source
     /// with one for every image, its largest value; sums in float32.
@@ -106,7 +108,8 @@ impl Convolution {
     /// # Panics
     /// When lengths do not fit the shape, the stride is 0, the level is not available, the activation
     /// [needs a pass](Activation::needs_pass), Winograd's method is asked for where [`Convolution::suits_winograd`] is
-    /// false, or rounding for planes.
+    /// false, rounding for planes, or anything but [`Algorithm::Bf16`] for bfloat16, which takes a level that
+    /// [multiplies](Convolution::multiplies_bf16) it.
     pub fn new(
         level: Level,
         shape: Shape,
@@ -137,11 +140,16 @@ impl Convolution {
             }
             other => panic!("{other:?} needs a pass of its own"),
         };
+        assert!(source != Source::Bf16 || algorithm == Algorithm::Bf16, "{algorithm:?} of bfloat16");
         let kind = match algorithm {
             Algorithm::Direct => Kind::Direct(pack(level, &shape, source, weight)),
             Algorithm::Winograd => {
                 assert!(Self::suits_winograd(&shape, source), "{shape:?} is not for Winograd's method");
                 Kind::Winograd(Winograd::new(level, &shape, weight))
+            }
+            Algorithm::Bf16 if source == Source::Bf16 => {
+                assert!(Self::multiplies_bf16(level), "level {} has no instruction for bfloat16", level.name());
+                Kind::Direct(pack_bf16(level, &shape, weight))
             }
             Algorithm::Bf16 | Algorithm::Int8 => {
                 assert_eq!(source, Source::Blocked, "planes are not rounded");
@@ -150,6 +158,11 @@ impl Convolution {
             }
         };
         Self { level, shape, source, kind, bias: padded(bias), activation }
+    }
+
+    /// Whether the level has instructions for products of bfloat16: elsewhere sources are floats.
+    pub fn multiplies_bf16(level: Level) -> bool {
+        level >= Level::Avx512Bf16
     }
 
     /// Whether Winograd's method applies.
@@ -179,7 +192,9 @@ impl Convolution {
         assert_eq!(target.len(), batch * target_layout.image(), "target length");
         if let Some((layout, values)) = carried {
             assert_eq!(values.len(), batch * layout.image(), "carried length");
-            assert_eq!(Layout { halo: target_layout.halo, ..*layout }, *target_layout, "carried layout");
+            let [carried, target] = [layout, target_layout].map(|layout| [layout.channels, layout.rows, layout.cols]);
+            assert_eq!(carried, target, "carried layout");
+            assert!(self.takes(layout), "carried layout {layout:?}");
         }
         let run = Run {
             convolution: self,
@@ -212,7 +227,7 @@ impl Convolution {
         match &self.kind {
             Kind::Direct(weights) => {
                 let taps = run.taps();
-                for group in groups(target_layout.blocks()) {
+                for group in run.groups() {
                     for image in 0..batch {
                         run.part(weights, &taps, &group, image, 0..target_layout.rows).run(self.level);
                     }
@@ -225,13 +240,23 @@ impl Convolution {
 
     fn check(&self, source: &Layout, target: &Layout) {
         let lanes = shape(self.level).lanes;
-        let source_lanes = if self.source == Source::Planar { 1 } else { lanes };
-        assert_eq!(source.lanes, source_lanes, "source layout");
-        assert_eq!(target.lanes, lanes, "target layout");
+        let source_lanes = match self.source {
+            Source::Planar => [1, 1],
+            Source::Blocked => [lanes, lanes],
+            Source::Bf16 => [2 * lanes, lanes],
+        };
+        assert_eq!([source.lanes, source.width], source_lanes, "source layout");
+        assert!(self.takes(target), "target layout {target:?}");
         assert_eq!(source.channels, self.shape.inputs, "channels of the source");
         assert_eq!(target.channels, self.shape.outputs, "channels of the target");
         assert_eq!(self.shape.output([source.rows, source.cols]), Some([target.rows, target.cols]), "target size");
         assert!(source.halo >= self.shape.padding, "the source's halo is smaller than the padding");
+    }
+
+    /// Whether the target, or what is carried, can lie so.
+    fn takes(&self, layout: &Layout) -> bool {
+        let bf16 = layout.is_bf16() && !matches!(self.kind, Kind::Winograd(_));
+        layout.width == shape(self.level).lanes && (layout.lanes == layout.width || bf16)
     }
 
     pub(super) fn level(&self) -> Level {
@@ -263,13 +288,14 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// The carried input of an image, from the first pixel of a block on.
-    pub(super) fn carried(&self, image: usize, block: usize) -> Option<Carried<'a>> {
+    /// The carried input of an image, from the first pixel of a group of blocks of the outputs on.
+    pub(super) fn carried(&self, image: usize, group: &Range<usize>) -> Option<Carried<'a>> {
         self.carried.map(|(layout, values)| Carried {
-            values: &values[image * layout.image() + layout.offset(block, 0, 0)..],
+            values: &values[image * layout.image() + layout.offset(group.start * layout.width / layout.lanes, 0, 0)..],
             block: layout.block(),
             row: layout.row(),
-            col: layout.lanes,
+            col: layout.width,
+            bf16: layout.is_bf16(),
         })
     }
 
@@ -277,16 +303,23 @@ impl<'a> Run<'a> {
         self.carried.map_or(0, |(layout, _)| layout.image())
     }
 
-    /// The target of an image, from the first pixel of a block on.
-    pub(super) fn target(&self, image: usize, block: usize) -> Target<'a> {
-        self.target.part(image * self.target_layout.image() + self.target_layout.offset(block, 0, 0))
+    /// The target of an image, from the first pixel of a group of blocks on.
+    pub(super) fn target(&self, image: usize, group: &Range<usize>) -> Target<'a> {
+        let layout = self.target_layout;
+        let block = group.start * layout.width / layout.lanes;
+        self.target.part(image * layout.image() + layout.offset(block, 0, 0))
+    }
+
+    /// Groups of blocks of the outputs.
+    pub(super) fn groups(&self) -> Vec<Range<usize>> {
+        groups(self.convolution.shape.outputs.div_ceil(self.target_layout.width))
     }
 
     fn direct(&self, weights: &[f32]) {
         let Convolution { level, shape, .. } = *self.convolution;
         let layout = self.source_layout;
         let taps = self.taps();
-        let groups = groups(self.target_layout.blocks());
+        let groups = self.groups();
         if self.target_layout.rows * self.target_layout.cols == 1 {
             groups.par_iter().for_each(|group| self.vectors(weights, &taps, group));
             return;
@@ -359,23 +392,24 @@ impl<'a> Run<'a> {
     ) -> Part<'b> {
         let Convolution { level, shape, .. } = *self.convolution;
         let (source, target) = (self.source_layout, self.target_layout);
-        let per_block = taps.len() * source.lanes * target.lanes;
+        let per_block = taps.len() * source.width * target.width;
         let (bias, finish) = self.convolution.finish(group.start);
         Part {
             source: &self.source[image * source.image()..(image + 1) * source.image()],
             source_row: source.row() * shape.stride,
             taps,
-            inner: source.lanes,
-            source_col: source.lanes * shape.stride,
+            inner: source.width,
+            source_col: source.width * shape.stride,
             weights: &weights[group.start * per_block..group.end * per_block],
             bias,
-            operands: Operands::Floats,
+            operands: if source.is_bf16() { Operands::Bf16 } else { Operands::Floats },
             finish,
-            carried: self.carried(image, group.start),
-            target: self.target(image, group.start),
+            carried: self.carried(image, group),
+            target: self.target(image, group),
             target_block: target.block(),
             target_row: target.row(),
-            target_col: target.lanes,
+            target_col: target.width,
+            target_bf16: target.is_bf16(),
             tile: tiling(level, rows.len(), target.cols),
             rows,
             cols: target.cols,

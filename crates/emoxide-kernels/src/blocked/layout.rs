@@ -1,12 +1,18 @@
 use std::ops::{Deref, DerefMut};
 
-use crate::{level::Level, simd::shape};
+use crate::{
+    level::Level,
+    simd::{bf16, shape},
+};
 
 /// How the maps of an image lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
-    /// Channels that are computed together: the lanes of a vector, or 1 where every channel has a plane of its own.
+    /// Channels that are computed together: the lanes of a vector, of two where they are bfloat16, or 1 where every
+    /// channel has a plane of its own.
     pub lanes: usize,
+    /// Floats that they take: as many, or half as many where they are bfloat16.
+    pub width: usize,
     /// Channels.
     pub channels: usize,
     /// Rows of a map.
@@ -20,12 +26,24 @@ pub struct Layout {
 impl Layout {
     /// Channels in blocks of a vector of this level.
     pub fn blocked(level: Level, channels: usize, [rows, cols]: [usize; 2], halo: usize) -> Self {
-        Self { lanes: shape(level).lanes, channels, rows, cols, halo }
+        let lanes = shape(level).lanes;
+        Self { lanes, width: lanes, channels, rows, cols, halo }
+    }
+
+    /// Channels in blocks of two vectors of this level, as bfloat16: a float of memory holds two neighbours.
+    pub fn bf16(level: Level, channels: usize, [rows, cols]: [usize; 2], halo: usize) -> Self {
+        let width = shape(level).lanes;
+        Self { lanes: 2 * width, width, channels, rows, cols, halo }
     }
 
     /// A plane for every channel.
     pub fn planar(channels: usize, [rows, cols]: [usize; 2], halo: usize) -> Self {
-        Self { lanes: 1, channels, rows, cols, halo }
+        Self { lanes: 1, width: 1, channels, rows, cols, halo }
+    }
+
+    /// Whether values are bfloat16.
+    pub fn is_bf16(&self) -> bool {
+        self.width < self.lanes
     }
 
     /// Blocks of channels; the last may be partly empty.
@@ -35,7 +53,7 @@ impl Layout {
 
     /// Floats between two rows.
     pub fn row(&self) -> usize {
-        (self.cols + 2 * self.halo) * self.lanes
+        (self.cols + 2 * self.halo) * self.width
     }
 
     /// Floats between two blocks.
@@ -52,7 +70,7 @@ impl Layout {
     pub(super) fn offset(&self, block: usize, row: isize, col: isize) -> usize {
         let row = self.halo.wrapping_add_signed(row);
         let col = self.halo.wrapping_add_signed(col);
-        block * self.block() + row * self.row() + col * self.lanes
+        block * self.block() + row * self.row() + col * self.width
     }
 }
 
@@ -82,10 +100,15 @@ impl Buffer {
         let Some(fill) = fill else { return buffer };
         assert_eq!(fill.len(), layout.channels, "a value for every channel");
         let inner = layout.halo..layout.halo + layout.rows;
+        // Pixels as they lie in memory, one for every block.
+        let pixels: Vec<Vec<f32>> = fill
+            .chunks(layout.lanes)
+            .map(|values| if layout.is_bf16() { values.chunks(2).map(pair).collect() } else { values.to_vec() })
+            .collect();
         for image in buffer.chunks_mut(layout.image()) {
-            for (block, values) in image.chunks_mut(layout.block()).zip(fill.chunks(layout.lanes)) {
+            for (block, values) in image.chunks_mut(layout.block()).zip(&pixels) {
                 for (row, pixels) in block.chunks_mut(layout.row()).enumerate() {
-                    for (col, pixel) in pixels.chunks_mut(layout.lanes).enumerate() {
+                    for (col, pixel) in pixels.chunks_mut(layout.width).enumerate() {
                         if !(inner.contains(&row) && (layout.halo..layout.halo + layout.cols).contains(&col)) {
                             pixel[..values.len()].copy_from_slice(values);
                         }
@@ -95,6 +118,11 @@ impl Buffer {
         }
         buffer
     }
+}
+
+/// One or two values as bfloat16, the first in the lower half.
+fn pair(values: &[f32]) -> f32 {
+    f32::from_bits(values.iter().rev().fold(0, |word, &value| word << 16 | bf16(value)))
 }
 
 impl Deref for Buffer {

@@ -5,18 +5,17 @@ use std::ops::Range;
 use super::{
     convolution::{Shape, groups},
     layout::{Buffer, Layout},
-    rounded::bf16,
 };
 use crate::{
     amx::{COLS, Outer, Places, ROWS, Tiles},
     level::Level,
-    simd::{Kernel, Simd, dispatch},
+    simd::{Kernel, Simd, bf16, dispatch},
 };
 
 /// Floats of a tile.
 const TILE: usize = ROWS * COLS;
 
-/// Some rows of some images: packed input, and gradient of the output.
+/// Some rows of some images: packed input, and gradient of the output. With stride 1 both have the same halo.
 pub(super) struct Pixels<'a> {
     pub(super) shape: Shape,
     pub(super) images: usize,
@@ -37,15 +36,17 @@ impl Pixels<'_> {
         let Self { shape, images, from, input, to, gradient } = *self;
         let Shape { kernel, stride, padding, .. } = shape;
         assert!(images * from.image() <= input.len() && images * to.image() <= gradient.len(), "pixels");
-        // A row's pairs in tiles of nearly equal size; zeros of the gradient fill the last one.
-        let per_row = to.cols.div_ceil(2).div_ceil(ROWS);
-        let pairs = to.cols.div_ceil(2).div_ceil(per_row);
-        let line = per_row * pairs;
-        let block = to.rows * COLS * line;
+        let lines = Lines::of(stride, from, to);
+        // A line's pairs in tiles of nearly equal size; zeros of the gradient fill the last one.
+        let per_line = lines.pixels.div_ceil(2).div_ceil(ROWS);
+        let pairs = lines.pixels.div_ceil(2).div_ceil(per_line);
+        let line = per_line * pairs;
+        let block = lines.count * COLS * line;
         let input_step = 2 * stride * COLS;
-        let starts: Vec<[usize; 2]> = (0..images * to.rows * per_row)
+        let starts: Vec<[usize; 2]> = (0..images * lines.count * per_line)
             .map(|index| {
-                let (image, row, tile) = (index / per_row / to.rows, index / per_row % to.rows, index % per_row);
+                let (row, tile) = (index / per_line % lines.count, index % per_line);
+                let image = index / per_line / lines.count;
                 let output = image * to.blocks() * block + row * COLS * line + tile * pairs;
                 let input = image * from.image() + row * stride * from.row() + tile * pairs * input_step;
                 [output, input]
@@ -53,7 +54,7 @@ impl Pixels<'_> {
             .collect();
         let Some(&last) = starts.last() else { return };
         let mut gradients = Buffer::zeroed(images * to.blocks() * block);
-        Turn { to, gradient: &gradient[..images * to.image()], line, turned: &mut gradients }.run(level);
+        Turn { to, lines, gradient: &gradient[..images * to.image()], line, turned: &mut gradients }.run(level);
         // Pairs that only zeros meet lie behind the last pixel.
         let mut inputs = Buffer::zeroed(images * from.image() + line * input_step);
         Pair { distance: stride * COLS, values: &input[..images * from.image()], words: &mut inputs }.run(level);
@@ -100,6 +101,26 @@ impl Pixels<'_> {
     }
 }
 
+/// Pixels of a block of the gradient that stand at equal distances from each other, there and in the input.
+#[derive(Clone, Copy, Debug)]
+struct Lines {
+    count: usize,
+    pixels: usize,
+}
+
+impl Lines {
+    /// The rows; with stride 1 all pixels are one line, with zeros of the gradient's halo between two rows, so that small
+    /// maps fill tiles.
+    fn of(stride: usize, from: &Layout, to: &Layout) -> Self {
+        if stride == 1 {
+            assert_eq!(to.row(), from.row(), "distances of rows");
+            return Self { count: 1, pixels: (to.rows - 1) * (to.cols + 2 * to.halo) + to.cols };
+        }
+        assert_eq!(to.halo, 0, "rows without a halo");
+        Self { count: to.rows, pixels: to.cols }
+    }
+}
+
 /// Exchanges inputs and outputs in every tile of `[..][rows][blocks of a group · 16]`.
 pub(super) fn turn(level: Level, outputs: usize, sums: &mut [f32]) {
     for sums in sums.chunks_exact_mut(COLS * outputs * COLS) {
@@ -112,9 +133,10 @@ pub(super) fn turn(level: Level, outputs: usize, sums: &mut [f32]) {
     }
 }
 
-/// Rows of the gradient as words: `[images][blocks][rows][outputs][line]`.
+/// Lines of the gradient as words: `[images][blocks][lines][outputs][line]`.
 struct Turn<'a> {
     to: &'a Layout,
+    lines: Lines,
     gradient: &'a [f32],
     line: usize,
     turned: &'a mut [f32],
@@ -122,7 +144,7 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     fn run(self, level: Level) {
-        assert!(level.is_available() && self.to.lanes == COLS && self.to.halo == 0);
+        assert!(level.is_available() && self.to.width == COLS && self.to.lanes == COLS);
         // SAFETY: the level is available; the rest is checked or safe.
         unsafe { dispatch(level, self) }
     }
@@ -132,9 +154,12 @@ impl Kernel for Turn<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
         assert_eq!(S::LANES, COLS);
-        let rows = self.gradient.chunks_exact(self.to.row()).zip(self.turned.chunks_exact_mut(COLS * self.line));
-        for (row, turned) in rows {
-            for (tile, pixels) in row.chunks(2 * TILE).enumerate() {
+        let Lines { count, pixels } = self.lines;
+        let first = self.to.offset(0, 0, 0);
+        for (index, turned) in self.turned.chunks_exact_mut(COLS * self.line).enumerate() {
+            let start = index / count * self.to.block() + first + index % count * self.to.row();
+            let line = &self.gradient[start..][..pixels * COLS];
+            for (tile, pixels) in line.chunks(2 * TILE).enumerate() {
                 // Pairs by outputs, then outputs by pairs.
                 let [mut words, mut square] = [[0.0f32; TILE]; 2];
                 for (words, pair) in words.chunks_exact_mut(COLS).zip(pixels.chunks(2 * COLS)) {

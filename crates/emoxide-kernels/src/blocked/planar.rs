@@ -9,7 +9,7 @@ use super::{
     activation::Activation,
     convolution::{Algorithm, Convolution, Shape, Source},
     layout::{Buffer, Layout},
-    rounded::{Rounded, round_to_bf16, rounded},
+    rounded::{round_to_bf16, rounded},
     transpose::{pack, unpack},
     transposed::Transposed,
 };
@@ -53,14 +53,15 @@ pub(crate) fn forward(
     let small = tiles(results) < 9 && inputs * outputs > 256 * 256;
     let winograd = Convolution::suits_winograd(&shape, Source::Blocked) && !small;
     let Computing { level, precision } = computing;
-    let (algorithm, round) = match precision {
-        TrainingPrecision::Bf16 if Rounded::pays(level, winograd) => (Algorithm::Bf16, false),
-        _ if winograd => (Algorithm::Winograd, precision == TrainingPrecision::Bf16),
-        _ => (Algorithm::Direct, precision == TrainingPrecision::Bf16),
+    let operands = Operands::of(level, precision, winograd);
+    let (source_kind, algorithm) = match operands {
+        Operands::Bf16 => (Source::Bf16, Algorithm::Bf16),
+        _ if winograd => (Source::Blocked, Algorithm::Winograd),
+        _ => (Source::Blocked, Algorithm::Direct),
     };
-    let weight = if round { &*rounded(level, weight) } else { weight };
-    let convolution = Convolution::new(level, shape, Source::Blocked, algorithm, weight, bias, &Activation::Linear);
-    let bands = Bands { level, round, channels: [inputs, outputs], sizes: [size, results], halo: padding };
+    let weight = if operands == Operands::Rounded { &*rounded(level, weight) } else { weight };
+    let convolution = Convolution::new(level, shape, source_kind, algorithm, weight, bias, &Activation::Linear);
+    let bands = Bands { level, operands, channels: [inputs, outputs], sizes: [size, results], halo: padding };
     // Of `rows` results, what is read without the halo; it begins `stride` times as far down.
     let reads = |rows: usize| (rows - 1) * stride + kernel[0] - 2 * padding;
     bands.run([stride, 1], reads, source, target, |images, from, to| convolution.run_here(images, from, to));
@@ -86,11 +87,11 @@ pub(crate) fn input_gradient(
         return forward(computing, back, size, [&turned, &vec![0.0; inputs]], gradient, target);
     }
     let Computing { level, precision } = computing;
-    let round = precision == TrainingPrecision::Bf16;
-    let weight = if round { &*rounded(level, weight) } else { weight };
-    let transposed = Transposed::new(level, &shape, weight);
+    let operands = Operands::of(level, precision, false);
+    let weight = if operands == Operands::Rounded { &*rounded(level, weight) } else { weight };
+    let transposed = Transposed::new(level, &shape, operands == Operands::Bf16, weight);
     let results = shape.output(size).expect("a window fits");
-    let bands = Bands { level, round, channels: [outputs, inputs], sizes: [results, size], halo: transposed.halo() };
+    let bands = Bands { level, operands, channels: [outputs, inputs], sizes: [results, size], halo: transposed.halo() };
     let reads = |rows: usize| rows.div_ceil(stride);
     bands.run([1, stride], reads, gradient, target, |images, from, to| transposed.run_here(images, from, to));
 }
@@ -113,11 +114,32 @@ fn tiles([rows, cols]: [usize; 2]) -> usize {
     rows.div_ceil(TILE) * cols.div_ceil(TILE)
 }
 
+/// What is multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operands {
+    Floats,
+    /// Floats that were rounded to bfloat16.
+    Rounded,
+    Bf16,
+}
+
+impl Operands {
+    /// The quickest ones of a precision. Vectors of bfloat16 multiply twice as fast as floats, Winograd's method, where it
+    /// applies, gets through floats up to three times as fast; only matrix tiles are faster than both.
+    fn of(level: Level, precision: TrainingPrecision, winograd: bool) -> Self {
+        match precision {
+            TrainingPrecision::F32 => Self::Floats,
+            TrainingPrecision::Bf16 if level == Level::Amx => Self::Bf16,
+            TrainingPrecision::Bf16 if Convolution::multiplies_bf16(level) && !winograd => Self::Bf16,
+            TrainingPrecision::Bf16 => Self::Rounded,
+        }
+    }
+}
+
 /// How images are cut into bands of rows.
 struct Bands {
     level: Level,
-    /// Whether the source is rounded to bfloat16.
-    round: bool,
+    operands: Operands,
     /// Of source and target, as below.
     channels: [usize; 2],
     /// Rows and columns of an image.
@@ -139,7 +161,7 @@ impl Bands {
         target: &mut [MaybeUninit<f32>],
         compute: impl Fn(usize, (&Layout, &[f32]), (&Layout, &mut [f32])) + Sync,
     ) {
-        let Self { level, round, channels, sizes, halo } = *self;
+        let Self { level, operands, channels, sizes, halo } = *self;
         let areas = sizes.map(|[rows, cols]| rows * cols);
         let lens = [channels[0] * areas[0], channels[1] * areas[1]];
         let images = source.len() / lens[0];
@@ -157,7 +179,8 @@ impl Bands {
             SCRATCH.with_borrow_mut(|[packed, results]| {
                 for first in (0..rows).step_by(band) {
                     let rows = band.min(rows - first);
-                    let from = Layout::blocked(level, channels[0], [reads(rows), sizes[0][1]], halo);
+                    let blocked = if operands == Operands::Bf16 { Layout::bf16 } else { Layout::blocked };
+                    let from = blocked(level, channels[0], [reads(rows), sizes[0][1]], halo);
                     let to = Layout::blocked(level, channels[1], [rows, sizes[1][1]], 0);
                     let packed = sized(packed, images * from.image());
                     let results = sized(results, images * to.image());
@@ -165,7 +188,7 @@ impl Bands {
                     for (source, packed) in source.chunks(lens[0]).zip(packed.chunks_mut(from.image())) {
                         pack(level, source, areas[0], first_read, &from, packed);
                     }
-                    if round {
+                    if operands == Operands::Rounded {
                         round_to_bf16(level, packed);
                     }
                     compute(images, (&from, packed), (&to, results));

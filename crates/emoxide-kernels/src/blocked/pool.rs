@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{layout::Layout, tile::Target};
 use crate::{
     level::Level,
-    simd::{Kernel, Simd, dispatch, shape},
+    simd::{Kernel, Simd, dispatch, dispatch_halves, shape},
 };
 
 /// What becomes of a window.
@@ -58,7 +58,8 @@ impl Pool {
         (target_layout, target): (&Layout, &mut [f32]),
     ) {
         assert!(level.is_available(), "level {} is not available on this processor", level.name());
-        assert_eq!([source_layout.lanes, target_layout.lanes], [shape(level).lanes; 2], "lanes");
+        assert_eq!([source_layout.width, target_layout.width], [shape(level).lanes; 2], "lanes");
+        assert_eq!(source_layout.lanes, target_layout.lanes, "floats or bfloat16");
         assert_eq!(source_layout.channels, target_layout.channels, "channels");
         assert_eq!([self.rows.len(), self.cols.len()], [target_layout.rows, target_layout.cols], "windows");
         let inside = |window: &Range<usize>, size: usize| !window.is_empty() && window.end <= size;
@@ -71,7 +72,7 @@ impl Pool {
         blocks.for_each(|(target, source)| {
             let block = Block { pool: self, source_layout, source, target_layout, target: Target::new(target) };
             // SAFETY: the level is available; layouts, windows and lengths were checked above.
-            unsafe { dispatch(level, block) }
+            unsafe { if source_layout.is_bf16() { dispatch_halves(level, block) } else { dispatch(level, block) } }
         });
     }
 }
@@ -90,18 +91,23 @@ impl Kernel for Block<'_> {
     unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
         let Pool { reduce, rows, cols } = self.pool;
         let max = *reduce == Reduce::Max;
+        let bf16 = self.source_layout.is_bf16();
         for (row, rows) in rows.iter().enumerate() {
             for (col, cols) in cols.iter().enumerate() {
                 let to = self.target_layout.offset(0, row as isize, col as isize);
                 // SAFETY: as for this function: windows lie within the source, pixels within the target.
                 unsafe {
-                    let mut result = S::splat(if max { f32::NEG_INFINITY } else { 0.0 });
+                    let mut results = [S::splat(if max { f32::NEG_INFINITY } else { 0.0 }); 2];
                     for row in rows.clone() {
                         let from = self.source_layout.offset(0, row as isize, cols.start as isize);
                         let from = self.source.as_ptr().add(from);
                         for col in 0..cols.len() {
-                            let value = S::load(from.add(col * S::LANES));
-                            result = if max { S::largest(result, value) } else { S::add(result, value) };
+                            let from = from.add(col * S::LANES);
+                            let values = if bf16 { S::widen(from) } else { [S::load(from), S::splat(0.0)] };
+                            for k in 0..2 {
+                                let [result, value] = [results[k], values[k]];
+                                results[k] = if max { S::largest(result, value) } else { S::add(result, value) };
+                            }
                         }
                     }
                     let size = match reduce {
@@ -109,8 +115,11 @@ impl Kernel for Block<'_> {
                         Reduce::Mean => (rows.len() * cols.len()) as f32,
                         Reduce::Share(size) => *size,
                     };
-                    let result = if max { result } else { S::div(result, S::splat(size)) };
-                    S::store(self.target.writable(to + S::LANES).add(to), result);
+                    for k in 0..2 {
+                        results[k] = if max { results[k] } else { S::div(results[k], S::splat(size)) };
+                    }
+                    let to = self.target.writable(to + S::LANES).add(to);
+                    if bf16 { S::narrow(to, results[0], results[1]) } else { S::store(to, results[0]) }
                 }
             }
         }

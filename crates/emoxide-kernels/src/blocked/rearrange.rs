@@ -23,8 +23,9 @@ impl Rearrange {
     /// left as it is.
     ///
     /// # Panics
-    /// When an origin lies outside of the source.
+    /// When an origin lies outside of the source, or values are bfloat16.
     pub fn new(source: Layout, target: Layout, origin: impl Fn([usize; 3]) -> Option<[usize; 3]>) -> Self {
+        assert!(!source.is_bf16() && !target.is_bf16(), "values of their own size");
         let mut runs: Vec<Run> = Vec::new();
         let place = |layout: &Layout, [channel, row, col]: [usize; 3]| {
             assert!(channel < layout.channels && row < layout.rows && col < layout.cols, "a place outside");

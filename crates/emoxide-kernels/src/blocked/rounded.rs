@@ -9,11 +9,11 @@ use std::{cell::RefCell, ops::Range};
 use rayon::prelude::*;
 
 use super::{
-    convolution::{Run, Shape, Source, groups},
+    convolution::{Convolution, Run, Shape, Source},
     layout::Buffer,
     planar::sized,
     tile::{Carried, Operands, Part, tiling},
-    weights::{pack, pack_words},
+    weights::{pack, pack_bf16, pack_bytes},
 };
 use crate::{
     level::Level,
@@ -68,22 +68,11 @@ thread_local! {
 }
 
 impl Rounded {
-    /// Whether the level has instructions for words.
-    fn has_words(level: Level) -> bool {
-        level >= Level::Avx512Bf16
-    }
-
-    /// Whether words of bfloat16 are the quickest way. Vectors of them multiply twice as fast as floats, Winograd's method,
-    /// where it applies, gets through floats up to three times as fast; only matrix tiles are faster than both.
-    pub(super) fn pays(level: Level, winograd: bool) -> bool {
-        level == Level::Amx || (Self::has_words(level) && !winograd)
-    }
-
     /// Rounds and packs `[outputs, inputs, kernel rows, kernel cols]`.
     pub(super) fn new(level: Level, shape: &Shape, narrow: Narrow, weight: &[f32]) -> Self {
         let per_output = weight.len() / shape.outputs;
         let scales: Vec<f32> = weight.chunks(per_output).map(|weight| narrow.scale_of(level, weight)).collect();
-        let packed = match (narrow, Self::has_words(level)) {
+        let packed = match (narrow, Convolution::multiplies_bf16(level)) {
             (_, false) => {
                 let mut rounded = vec![0.0; weight.len()];
                 let outputs = weight.chunks(per_output).zip(rounded.chunks_mut(per_output));
@@ -92,9 +81,7 @@ impl Rounded {
                 }
                 Packed::Floats(pack(level, shape, Source::Blocked, &rounded))
             }
-            (Narrow::Bf16, true) => {
-                Packed::Bf16(pack_words(shape, Words::Bf16, |output, index| bf16(weight[output * per_output + index])))
-            }
+            (Narrow::Bf16, true) => Packed::Bf16(pack_bf16(level, shape, weight)),
             (Narrow::Int8, true) => {
                 let integer = |output: usize, index: usize| {
                     round_integer(weight[output * per_output + index] * scales[output].recip()) as i8
@@ -103,7 +90,7 @@ impl Rounded {
                     let sum: i32 = (0..per_output).map(|index| i32::from(integer(output, index))).sum();
                     f32::from_bits((-128 * sum) as u32)
                 };
-                let weights = pack_words(shape, Words::Bytes, |output, index| u32::from(integer(output, index) as u8));
+                let weights = pack_bytes(level, shape, |output, index| integer(output, index) as u8);
                 let start = padded(level, (0..shape.outputs).map(start));
                 Packed::Int8(Integers { weights, scales: padded(level, scales.iter().copied()), start })
             }
@@ -126,7 +113,7 @@ impl Rounded {
         let band = fitting.min(shared.max(8)).min(target.rows);
         let band = target.rows.div_ceil(target.rows.div_ceil(band));
         let bands = target.rows.div_ceil(band);
-        let groups = groups(target.blocks());
+        let groups = run.groups();
         let jobs = run.batch * bands;
         let shares = if jobs < threads { threads.div_ceil(jobs).min(groups.len()) } else { 1 };
         let share = groups.len().div_ceil(shares);
@@ -143,7 +130,7 @@ impl Rounded {
     /// As [`run`](Self::run), on this thread alone.
     pub(super) fn run_here(&self, run: &Run<'_>) {
         let level = run.convolution.level();
-        let groups = groups(run.target_layout.blocks());
+        let groups = run.groups();
         for (image, source) in run.source.chunks(run.source_layout.image()).enumerate() {
             let scale = self.narrow.scale_of(level, source);
             self.band(run, image, scale, 0..run.target_layout.rows, &groups);
@@ -190,7 +177,7 @@ impl Rounded {
                         (&integers.weights, &integers.start[start..], Operands::Bytes([&scales[start..], bias]))
                     }
                 };
-                let carried = run.carried(image, group.start);
+                let carried = run.carried(image, group);
                 Part {
                     source: rounded,
                     source_row: stride * row,
@@ -203,10 +190,11 @@ impl Rounded {
                     finish,
                     carried: carried
                         .map(|carried| Carried { values: &carried.values[rows.start * carried.row..], ..carried }),
-                    target: run.target(image, group.start).part(rows.start * target.row()),
+                    target: run.target(image, group).part(rows.start * target.row()),
                     target_block: target.block(),
                     target_row: target.row(),
                     target_col: lanes,
+                    target_bf16: target.is_bf16(),
                     tile: tiling(level, rows.len(), target.cols),
                     rows: 0..rows.len(),
                     cols: target.cols,
@@ -385,13 +373,6 @@ impl Kernel for Bytes<'_> {
             }
         }
     }
-}
-
-/// The upper half of the rounded value.
-#[inline(always)]
-pub(super) fn bf16(value: f32) -> u32 {
-    // What is not a number stays so without its lower half.
-    round_bf16(value).to_bits() >> 16 | if value.is_nan() { 0x40 } else { 0 }
 }
 
 /// The rounded integer plus 128; anything where the value is not a number.

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, ops::Range};
 
 use crate::{
     level::Level,
-    simd::{Kernel, Simd, Words, dispatch, dispatch_words, shape},
+    simd::{Kernel, Simd, Words, dispatch, dispatch_halves, dispatch_words, shape},
 };
 
 /// What follows the sum, per output channel of the group.
@@ -26,6 +26,8 @@ pub(super) struct Carried<'a> {
     pub(super) block: usize,
     pub(super) row: usize,
     pub(super) col: usize,
+    /// Whether values are bfloat16, both blocks of channels in one.
+    pub(super) bf16: bool,
 }
 
 /// Memory that several threads write to at different places.
@@ -114,6 +116,8 @@ pub(super) struct Part<'a> {
     pub(super) target_block: usize,
     pub(super) target_row: usize,
     pub(super) target_col: usize,
+    /// Whether the target is bfloat16, both blocks of channels in one.
+    pub(super) target_bf16: bool,
     pub(super) rows: Range<usize>,
     pub(super) cols: usize,
     /// Blocks of output channels, 1 or 2.
@@ -181,10 +185,12 @@ impl Part<'_> {
             assert!(self.blocks * lanes <= slopes.len());
         }
         if let Some(carried) = self.carried {
-            let read = (self.blocks - 1) * carried.block + last_row * carried.row + last_col * carried.col + lanes;
+            let last_block = if carried.bf16 { 0 } else { (self.blocks - 1) * carried.block };
+            let read = last_block + last_row * carried.row + last_col * carried.col + lanes;
             assert!(read <= carried.values.len());
         }
-        let written = (self.blocks - 1) * self.target_block + last_row * self.target_row + last_col * self.target_col;
+        let last_block = if self.target_bf16 { 0 } else { (self.blocks - 1) * self.target_block };
+        let written = last_block + last_row * self.target_row + last_col * self.target_col;
         self.target.writable(written + lanes);
         #[cfg(target_arch = "x86_64")]
         if let (Some(words), Level::Amx) = (self.operands.words(), level) {
@@ -222,7 +228,7 @@ impl Part<'_> {
     /// # Safety
     /// As for [`Kernel::run`]; the tile lies within rows and columns.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize, const C: usize, const K: usize, const STEP: usize>(
+    unsafe fn tile<S: Simd, const R: usize, const C: usize, const K: usize, const STEP: usize, const HALVES: bool>(
         &self,
         row: usize,
         col: usize,
@@ -253,6 +259,7 @@ impl Part<'_> {
                     let mut values = [S::splat(0.0); K];
                     for k in 0..K {
                         values[k] = S::load(weights.add(k * S::LANES));
+                        S::prefetch(weights.wrapping_add(AHEAD + k * S::LANES));
                     }
                     for r in 0..R {
                         let at = at.add(r * self.source_row);
@@ -267,14 +274,21 @@ impl Part<'_> {
                     at = at.wrapping_add(1);
                 }
             }
-            self.finish_tile::<S, R, C, K>(row, col, sums);
+            self.finish_tile::<S, R, C, K, HALVES>(row, col, sums);
         }
     }
 
+    /// Whether what is carried or the target is bfloat16: a case of its own, for which floats need not be kept at hand.
+    pub(super) fn has_halves(&self) -> bool {
+        self.target_bf16 || self.carried.is_some_and(|carried| carried.bf16)
+    }
+
+    /// `HALVES` is [`Part::has_halves`].
+    ///
     /// # Safety
     /// As for [`Part::tile`].
     #[inline(always)]
-    pub(super) unsafe fn finish_tile<S: Simd, const R: usize, const C: usize, const K: usize>(
+    pub(super) unsafe fn finish_tile<S: Simd, const R: usize, const C: usize, const K: usize, const HALVES: bool>(
         &self,
         row: usize,
         col: usize,
@@ -293,7 +307,20 @@ impl Part<'_> {
                     }
                 }
             }
-            if let Some(carried) = self.carried {
+            if HALVES
+                && let Some(carried) = self.carried
+                && carried.bf16
+            {
+                for r in 0..R {
+                    let at = carried.values.as_ptr().add((row + r) * carried.row + col * carried.col);
+                    for c in 0..C {
+                        let values = S::widen(at.add(c * carried.col));
+                        for k in 0..K {
+                            sums[r][c][k] = S::add(sums[r][c][k], values[k]);
+                        }
+                    }
+                }
+            } else if let Some(carried) = self.carried {
                 for r in 0..R {
                     for k in 0..K {
                         let at = carried.values.as_ptr();
@@ -303,6 +330,24 @@ impl Part<'_> {
                         }
                     }
                 }
+            }
+            if HALVES && self.target_bf16 {
+                for k in 0..K {
+                    let finish = Finisher::<S>::new(self.finish, k);
+                    for r in 0..R {
+                        for c in 0..C {
+                            sums[r][c][k] = finish.apply(sums[r][c][k]);
+                        }
+                    }
+                }
+                for r in 0..R {
+                    let at = self.target.pointer.add((row + r) * self.target_row + col * self.target_col);
+                    for c in 0..C {
+                        let second = if K == 2 { sums[r][c][K - 1] } else { S::splat(0.0) };
+                        S::narrow(at.add(c * self.target_col), sums[r][c][0], second);
+                    }
+                }
+                return;
             }
             for k in 0..K {
                 let finish = Finisher::<S>::new(self.finish, k);
@@ -332,10 +377,12 @@ impl Part<'_> {
             // SAFETY: as for this function; `run` checked that there are instructions for words.
             unsafe {
                 match (self.blocks, step) {
-                    (1, ONE_VECTOR) => dispatch_words(words, Tiles::<R, C, 1, ONE_VECTOR>(self)),
-                    (1, _) => dispatch_words(words, Tiles::<R, C, 1, ANY>(self)),
-                    (_, ONE_VECTOR) => dispatch_words(words, Tiles::<R, C, 2, ONE_VECTOR>(self)),
-                    (_, _) => dispatch_words(words, Tiles::<R, C, 2, ANY>(self)),
+                    (1, _) if self.has_halves() => dispatch_words(words, Tiles::<R, C, 1, ANY, true>(self)),
+                    (_, _) if self.has_halves() => dispatch_words(words, Tiles::<R, C, 2, ANY, true>(self)),
+                    (1, ONE_VECTOR) => dispatch_words(words, Tiles::<R, C, 1, ONE_VECTOR, false>(self)),
+                    (1, _) => dispatch_words(words, Tiles::<R, C, 1, ANY, false>(self)),
+                    (_, ONE_VECTOR) => dispatch_words(words, Tiles::<R, C, 2, ONE_VECTOR, false>(self)),
+                    (_, _) => dispatch_words(words, Tiles::<R, C, 2, ANY, false>(self)),
                 }
             }
             return;
@@ -343,20 +390,28 @@ impl Part<'_> {
         // SAFETY: as for this function.
         unsafe {
             match (self.blocks, step) {
-                (1, ONE_VALUE) => dispatch(level, Tiles::<R, C, 1, ONE_VALUE>(self)),
-                (1, TWO_VALUES) => dispatch(level, Tiles::<R, C, 1, TWO_VALUES>(self)),
-                (1, ONE_VECTOR) => dispatch(level, Tiles::<R, C, 1, ONE_VECTOR>(self)),
-                (1, TWO_VECTORS) => dispatch(level, Tiles::<R, C, 1, TWO_VECTORS>(self)),
-                (1, _) => dispatch(level, Tiles::<R, C, 1, ANY>(self)),
-                (_, ONE_VALUE) => dispatch(level, Tiles::<R, C, 2, ONE_VALUE>(self)),
-                (_, TWO_VALUES) => dispatch(level, Tiles::<R, C, 2, TWO_VALUES>(self)),
-                (_, ONE_VECTOR) => dispatch(level, Tiles::<R, C, 2, ONE_VECTOR>(self)),
-                (_, TWO_VECTORS) => dispatch(level, Tiles::<R, C, 2, TWO_VECTORS>(self)),
-                (_, _) => dispatch(level, Tiles::<R, C, 2, ANY>(self)),
+                (1, ONE_VALUE) if self.has_halves() => dispatch_halves(level, Tiles::<R, C, 1, ONE_VALUE, true>(self)),
+                (_, ONE_VALUE) if self.has_halves() => dispatch_halves(level, Tiles::<R, C, 2, ONE_VALUE, true>(self)),
+                (1, _) if self.has_halves() => dispatch_halves(level, Tiles::<R, C, 1, ANY, true>(self)),
+                (_, _) if self.has_halves() => dispatch_halves(level, Tiles::<R, C, 2, ANY, true>(self)),
+                (1, ONE_VALUE) => dispatch(level, Tiles::<R, C, 1, ONE_VALUE, false>(self)),
+                (1, TWO_VALUES) => dispatch(level, Tiles::<R, C, 1, TWO_VALUES, false>(self)),
+                (1, ONE_VECTOR) => dispatch(level, Tiles::<R, C, 1, ONE_VECTOR, false>(self)),
+                (1, TWO_VECTORS) => dispatch(level, Tiles::<R, C, 1, TWO_VECTORS, false>(self)),
+                (1, _) => dispatch(level, Tiles::<R, C, 1, ANY, false>(self)),
+                (_, ONE_VALUE) => dispatch(level, Tiles::<R, C, 2, ONE_VALUE, false>(self)),
+                (_, TWO_VALUES) => dispatch(level, Tiles::<R, C, 2, TWO_VALUES, false>(self)),
+                (_, ONE_VECTOR) => dispatch(level, Tiles::<R, C, 2, ONE_VECTOR, false>(self)),
+                (_, TWO_VECTORS) => dispatch(level, Tiles::<R, C, 2, TWO_VECTORS, false>(self)),
+                (_, _) => dispatch(level, Tiles::<R, C, 2, ANY, false>(self)),
             }
         }
     }
 }
+
+/// Floats of weights that are asked for ahead of their use: those that do not fit the second-level cache come slowly, and
+/// processors foresee them to the end of a page only.
+const AHEAD: usize = 1024;
 
 /// Distances of two output columns in the source that are fixed in the code, which saves a register for each column.
 const ONE_VALUE: usize = 0;
@@ -366,10 +421,12 @@ const TWO_VECTORS: usize = 3;
 /// `source_col`, whatever it is.
 const ANY: usize = 4;
 
-/// All tiles of a part: `R` x `C` pixels by `K` blocks.
-struct Tiles<'a, const R: usize, const C: usize, const K: usize, const STEP: usize>(&'a Part<'a>);
+/// All tiles of a part: `R` x `C` pixels by `K` blocks. `HALVES` is [`Part::has_halves`].
+struct Tiles<'a, const R: usize, const C: usize, const K: usize, const STEP: usize, const HALVES: bool>(&'a Part<'a>);
 
-impl<const R: usize, const C: usize, const K: usize, const STEP: usize> Kernel for Tiles<'_, R, C, K, STEP> {
+impl<const R: usize, const C: usize, const K: usize, const STEP: usize, const HALVES: bool> Kernel
+    for Tiles<'_, R, C, K, STEP, HALVES>
+{
     #[inline(always)]
     unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
         if R * C > S::PIXELS {
@@ -380,7 +437,7 @@ impl<const R: usize, const C: usize, const K: usize, const STEP: usize> Kernel f
             let row = row.min(part.rows.end - R);
             for col in (0..part.cols).step_by(C) {
                 // SAFETY: as for this function; the tile ends at the last row and column at the latest.
-                unsafe { part.tile::<S, R, C, K, STEP>(row, col.min(part.cols - C)) }
+                unsafe { part.tile::<S, R, C, K, STEP, HALVES>(row, col.min(part.cols - C)) }
             }
         }
     }

@@ -5,7 +5,7 @@ use super::{
     convolution::{Shape, Source, groups},
     layout::{Buffer, Layout},
     tile::{Finish, Operands, Part, Target, tiling},
-    weights::pack,
+    weights::{pack, pack_bf16},
 };
 use crate::level::Level;
 
@@ -16,6 +16,8 @@ const STRIDE: usize = 2;
 #[derive(Debug)]
 pub(super) struct Transposed {
     level: Level,
+    /// Whether gradients are bfloat16.
+    bf16: bool,
     /// Channels of the gradient of the output, and of the input's.
     channels: [usize; 2],
     phases: Vec<Phase>,
@@ -34,11 +36,11 @@ struct Phase {
 }
 
 impl Transposed {
-    /// From the convolution's own shape and weight `[outputs, inputs, kernel, kernel]`.
+    /// From the convolution's own shape and weight `[outputs, inputs, kernel, kernel]`, for gradients of floats or of bfloat16.
     ///
     /// # Panics
     /// When the stride is not 2, or the padding not half of an odd window.
-    pub(super) fn new(level: Level, shape: &Shape, weight: &[f32]) -> Self {
+    pub(super) fn new(level: Level, shape: &Shape, bf16: bool, weight: &[f32]) -> Self {
         let Shape { inputs, outputs, kernel, stride, padding } = *shape;
         assert!(stride == STRIDE && kernel == [2 * padding + 1; 2], "{shape:?}");
         let size = kernel[0];
@@ -61,12 +63,15 @@ impl Transposed {
                 }
             }
             let back = Shape { inputs: outputs, outputs: inputs, kernel: [1, taps.len()], stride: 1, padding: 0 };
-            let weights =
-                if taps.is_empty() { Buffer::zeroed(0) } else { pack(level, &back, Source::Blocked, &turned) };
+            let weights = match taps.len() {
+                0 => Buffer::zeroed(0),
+                _ if bf16 => pack_bf16(level, &back, &turned),
+                _ => pack(level, &back, Source::Blocked, &turned),
+            };
             Phase { start, taps: taps.into_iter().map(|(_, shift)| shift).collect(), weights }
         };
         let phases = [[0, 0], [0, 1], [1, 0], [1, 1]].map(phase).into();
-        Self { level, channels: [outputs, inputs], phases, zeros: Buffer::zeroed(2 * lanes) }
+        Self { level, bf16, channels: [outputs, inputs], phases, zeros: Buffer::zeroed(2 * lanes) }
     }
 
     /// Rows and columns of halo that [`run_here`](Self::run_here) reads.
@@ -87,6 +92,7 @@ impl Transposed {
     ) {
         assert_eq!([source_layout.channels, target_layout.channels], self.channels, "channels");
         assert_eq!([source.len(), target.len()], [batch * source_layout.image(), batch * target_layout.image()]);
+        assert_eq!(source_layout.is_bf16(), self.bf16, "floats or bfloat16");
         assert!(source_layout.halo >= self.halo(), "the source's halo");
         let halves = [target_layout.rows, target_layout.cols].map(|size| size.div_ceil(STRIDE));
         assert!(source_layout.rows >= halves[0] && source_layout.cols >= halves[1], "sizes");
@@ -113,13 +119,15 @@ impl Transposed {
                         source_col: lanes,
                         weights: &weights[group.start * per_block..group.end * per_block],
                         bias: &self.zeros,
-                        operands: Operands::Floats,
+                        // Without taps there are no operands: the pixels become zero.
+                        operands: if self.bf16 && !taps.is_empty() { Operands::Bf16 } else { Operands::Floats },
                         finish: Finish::Linear,
                         carried: None,
                         target: memory.part(image * target_layout.image() + first),
                         target_block: target_layout.block(),
                         target_row: STRIDE * target_layout.row(),
                         target_col: STRIDE * lanes,
+                        target_bf16: false,
                         tile: tiling(self.level, rows, cols),
                         rows: 0..rows,
                         cols,

@@ -212,7 +212,9 @@ impl Part {
             for first in (0..to.rows).step_by(band) {
                 let rows = band.min(to.rows - first);
                 let from = Layout { rows: (rows - 1) * stride + kernel[0] - 2 * padding, ..from };
-                let to = Layout { rows, ..to };
+                // Its columns are at the distance of the input's.
+                let halo = if self.method == Method::Pairs && stride == 1 { padding } else { 0 };
+                let to = Layout { rows, halo, ..to };
                 let [packed_input, packed_gradient] = &mut packed;
                 let packed_input = sized(packed_input, images * from.image());
                 let packed_gradient = sized(packed_gradient, images * to.image());

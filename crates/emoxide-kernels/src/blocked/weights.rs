@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     level::Level,
-    simd::{self, Kernel, Simd, Words, dispatch},
+    simd::{self, Kernel, Simd, bf16, dispatch},
 };
 
 /// Floats of the largest square of as many outputs as values of each.
@@ -40,25 +40,93 @@ pub(super) fn pack(level: Level, shape: &Shape, source: Source, weight: &[f32]) 
     packed
 }
 
-/// Weights of few bits in the order of [`pack`], several to a word: value `v` of word `p` in block `b` of words belongs to
-/// input `16 (b · values + v) + p`. `weight(output, input · area + place)` gives the bits.
-pub(super) fn pack_words(shape: &Shape, words: Words, weight: impl Fn(usize, usize) -> u32 + Sync) -> Buffer {
+/// As [`pack`], rounded to bfloat16, two neighbouring inputs in a word; for matrix tiles
+/// `[groups][taps][blocks of the group][inner][lanes]`.
+pub(super) fn pack_bf16(level: Level, shape: &Shape, weight: &[f32]) -> Buffer {
+    let floats = pack(level, shape, Source::Blocked, weight);
+    let lanes = simd::shape(level).lanes;
+    let area = shape.kernel[0] * shape.kernel[1];
+    let rows = [shape.inputs.next_multiple_of(lanes) * area, shape.inputs.div_ceil(2 * lanes) * area * lanes];
+    let blocks = shape.outputs.div_ceil(lanes);
+    let mut packed = Buffer::zeroed(blocks * lanes * rows[1]);
+    let parts = packed.par_chunks_mut(2 * lanes * rows[1]).zip(floats.par_chunks(2 * lanes * rows[0]));
+    parts.for_each(|(packed, floats)| {
+        let width = floats.len() / rows[0];
+        let job = Halves { floats, area, width, tiles: level == Level::Amx, packed };
+        assert!(level.is_available());
+        // SAFETY: the level is available; safe code otherwise.
+        unsafe { dispatch(level, job) }
+    });
+    packed
+}
+
+/// Rows of two neighbouring inputs to words, for a group.
+struct Halves<'a> {
+    /// `[input blocks][area][lanes][width]`
+    floats: &'a [f32],
+    area: usize,
+    width: usize,
+    /// Whether blocks of outputs follow each other, not their rows.
+    tiles: bool,
+    packed: &'a mut [f32],
+}
+
+impl Kernel for Halves<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const M: usize, const N: usize, const P: usize>(self) {
+        let Self { floats, area, width, tiles, packed } = self;
+        let (lanes, blocks) = (S::LANES, width / S::LANES);
+        for (row, words) in packed.chunks_exact_mut(lanes * width).enumerate() {
+            let (block, place) = (row / area, row % area);
+            for lane in 0..lanes {
+                let first = 2 * block + 2 * lane / lanes;
+                // Nothing was packed for a second block that there is not.
+                let Some(pair) = floats.get(((first * area + place) * lanes + 2 * lane % lanes) * width..) else {
+                    break;
+                };
+                if pair.is_empty() {
+                    break;
+                }
+                let (even, odd) = pair[..2 * width].split_at(width);
+                for k in 0..blocks {
+                    let at = if tiles { (k * lanes + lane) * lanes } else { lane * width + k * lanes };
+                    let words = &mut words[at..at + lanes];
+                    let values = even[k * lanes..][..lanes].iter().zip(&odd[k * lanes..][..lanes]);
+                    for (word, (&even, &odd)) in words.iter_mut().zip(values) {
+                        *word = f32::from_bits(bf16(even) | bf16(odd) << 16);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// As [`pack`], four bytes of as many blocks of inputs in a word; for matrix tiles as [`pack_bf16`].
+/// `weight(output, input · area + place)` gives the byte.
+pub(super) fn pack_bytes(level: Level, shape: &Shape, weight: impl Fn(usize, usize) -> u8 + Sync) -> Buffer {
     /// Lanes wherever there are instructions for words.
     const LANES: usize = 16;
-    let values = words.values();
+    const VALUES: usize = 4;
     let area = shape.kernel[0] * shape.kernel[1];
-    let rows = shape.inputs.div_ceil(LANES * values) * area * LANES;
+    let rows = shape.inputs.div_ceil(LANES * VALUES) * area * LANES;
     let blocks = shape.outputs.div_ceil(LANES);
     let mut packed = Buffer::zeroed(blocks * LANES * rows);
     packed.par_chunks_mut(2 * LANES * rows).zip(groups(blocks)).for_each(|(packed, group)| {
-        let width = group.len() * LANES;
-        for (row, words) in packed.chunks_mut(width).enumerate() {
+        for (index, packed) in packed.chunks_mut(LANES).enumerate() {
+            // A vector of outputs for one word of inputs.
+            let (row, k) = if level == Level::Amx {
+                let (tile, lane) = (index / LANES, index % LANES);
+                (tile / group.len() * LANES + lane, tile % group.len())
+            } else {
+                (index / group.len(), index % group.len())
+            };
             let (block, place, lane) = (row / (LANES * area), row / LANES % area, row % LANES);
-            let inputs = (0..values).map(|value| LANES * (block * values + value) + lane).enumerate();
-            for (output, word) in (group.start * LANES..shape.outputs).zip(words) {
-                let inputs = inputs.clone().filter(|&(_, input)| input < shape.inputs);
-                let bits = inputs.map(|(value, input)| weight(output, input * area + place) << (32 / values * value));
-                *word = f32::from_bits(bits.fold(0, |word, bits| word | bits));
+            for (output, word) in ((group.start + k) * LANES..shape.outputs).zip(packed) {
+                let byte = |value: usize| {
+                    let input = LANES * (block * VALUES + value) + lane;
+                    if input < shape.inputs { weight(output, input * area + place) } else { 0 }
+                };
+                *word = f32::from_bits(u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]));
             }
         }
     });

@@ -58,6 +58,50 @@ pub(crate) trait Simd: Copy {
     unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
     /// Lane `i` is the sum of row `i` of a square as for [`Simd::transpose`].
     unsafe fn sums(from: *const f32, from_row: usize) -> Self::Vector;
+
+    /// Asks for memory that will be read soon; any address will do.
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const f32) {}
+
+    /// Writes twice as many values as lanes, those of `first` before those of `second`, rounded to bfloat16.
+    #[inline(always)]
+    unsafe fn narrow(to: *mut f32, first: Self::Vector, second: Self::Vector) {
+        const MOST: usize = 32;
+        let mut values = [0.0f32; MOST];
+        // SAFETY: `values` has room for two vectors, and `to` for one by the trait's contract.
+        unsafe {
+            Self::store(values.as_mut_ptr(), first);
+            Self::store(values.as_mut_ptr().add(Self::LANES), second);
+            for lane in 0..Self::LANES {
+                let word = bf16(values[2 * lane]) | bf16(values[2 * lane + 1]) << 16;
+                *to.add(lane) = f32::from_bits(word);
+            }
+        }
+    }
+
+    /// Reads what [`Simd::narrow`] wrote.
+    #[inline(always)]
+    unsafe fn widen(from: *const f32) -> [Self::Vector; 2] {
+        const MOST: usize = 32;
+        let mut values = [0.0f32; MOST];
+        // SAFETY: as for `narrow`.
+        unsafe {
+            for lane in 0..Self::LANES {
+                let word = (*from.add(lane)).to_bits();
+                values[2 * lane] = f32::from_bits(word << 16);
+                values[2 * lane + 1] = f32::from_bits(word & 0xFFFF_0000);
+            }
+            [Self::load(values.as_ptr()), Self::load(values.as_ptr().add(Self::LANES))]
+        }
+    }
+}
+
+/// The upper half of the value, rounded to the nearest bfloat16, ties to even; what is not a number stays so.
+#[inline(always)]
+pub(crate) fn bf16(value: f32) -> u32 {
+    let bits = value.to_bits();
+    let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1));
+    if value.is_nan() { bits >> 16 | 0x40 } else { rounded >> 16 }
 }
 
 /// A computation with one generic body for all instruction sets.
@@ -116,6 +160,20 @@ pub(crate) unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) {
     }
 }
 
+/// Runs a kernel that reads or writes bfloat16 and computes with floats, with the level's instructions.
+///
+/// # Safety
+/// As for [`dispatch`].
+pub(crate) unsafe fn dispatch_halves<K: Kernel>(level: Level, kernel: K) {
+    match level {
+        // SAFETY: the caller vouches for level and arguments.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512Bf16 | Level::Amx => unsafe { x86::avx512_halves(kernel) },
+        // SAFETY: as above.
+        _ => unsafe { dispatch(level, kernel) },
+    }
+}
+
 /// Several narrow values in the 32 bits of a lane, which an instruction multiplies and adds up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Words {
@@ -154,13 +212,14 @@ pub(crate) unsafe fn dispatch_words<K: Kernel>(words: Words, kernel: K) {
     }
 }
 
-/// `words[i]` holds the values `i` of one or two maps, rounded to bfloat16, the first in its lower half.
+/// Blocks of one or two maps, rounded to bfloat16: a vector of words holds a vector of the first map and one of the second,
+/// two neighbours in each word, the first in its lower half.
 ///
 /// # Safety
 /// The level is [`Level::Avx512Bf16`] or better and available.
 ///
 /// # Panics
-/// When a map is not as long as `words`, or there are more than two.
+/// When a map is not as long as `words`, which are whole vectors, or there are more than two.
 pub(crate) unsafe fn bf16_words(maps: &[&[f32]], words: &mut [f32]) {
     let (low, high): (&[f32], &[f32]) = match *maps {
         [low] => (low, &[]),
@@ -168,6 +227,7 @@ pub(crate) unsafe fn bf16_words(maps: &[&[f32]], words: &mut [f32]) {
         _ => panic!("{} maps in a word", maps.len()),
     };
     assert!(low.len() == words.len() && (maps.len() == 1 || high.len() == words.len()), "lengths");
+    assert!(words.len().is_multiple_of(16), "whole vectors");
     #[cfg(target_arch = "x86_64")]
     // SAFETY: by the caller, and as checked.
     unsafe {

@@ -119,11 +119,19 @@ fn rounded(
 
 /// The largest difference relative to the largest value.
 fn compare(level: Level, case: &Case, source: Source, algorithm: Algorithm) -> f32 {
+    compare_in(level, case, source, algorithm, [false; 2])
+}
+
+/// As [`compare`]; what is carried, and the target, can be bfloat16.
+fn compare_in(level: Level, case: &Case, source: Source, algorithm: Algorithm, halves: [bool; 2]) -> f32 {
     let Case { shape, batch, size, .. } = case.clone();
     let [_, outputs, rows, cols] = case.output();
     let input = values(batch * shape.inputs * size[0] * size[1], 1);
     let (weight, bias) = (values(shape.weights(), 2), values(outputs, 3));
-    let carried = values(batch * outputs * rows * cols, 4);
+    let mut carried = values(batch * outputs * rows * cols, 4);
+    if halves[0] {
+        carried.iter_mut().for_each(|value| *value = bf16(*value));
+    }
     let outside = if case.outside { values(shape.inputs, 5) } else { vec![0.0; shape.inputs] };
     let operands = rounded(case, algorithm, [input.clone(), outside.clone(), weight.clone()]);
     let image = |index: usize| {
@@ -139,14 +147,15 @@ fn compare(level: Level, case: &Case, source: Source, algorithm: Algorithm) -> f
         from_planar(&input, &layout, &mut buffer);
         (layout, buffer)
     } else {
-        let layout = Layout::blocked(level, shape.inputs, size, shape.padding + 1);
+        let bf16 = source == Source::Bf16;
+        let layout = layout(bf16)(level, shape.inputs, size, shape.padding + 1);
         // Only the padding is ever read.
         let layout = if case.outside { Layout { halo: shape.padding, ..layout } } else { layout };
-        (layout, blocked(&layout, batch, Some(&outside), &input))
+        (layout, blocked(&layout, batch, Some(&outside), if bf16 { &operands.0 } else { &input }))
     };
-    let carried_layout = Layout::blocked(level, outputs, [rows, cols], 0);
+    let carried_layout = layout(halves[0])(level, outputs, [rows, cols], 0);
     let carried = blocked(&carried_layout, batch, None, &carried);
-    let to = Layout::blocked(level, outputs, [rows, cols], 1);
+    let to = layout(halves[1])(level, outputs, [rows, cols], 1);
     let mut target = Buffer::images(&to, batch, Some(&vec![7.0; outputs]));
     let untouched = target.clone();
     let convolution = Convolution::new(level, shape, source, algorithm, &weight, &bias, &case.activation);
@@ -154,13 +163,17 @@ fn compare(level: Level, case: &Case, source: Source, algorithm: Algorithm) -> f
     convolution.run(batch, (&from, &from_values), carried, (&to, &mut target));
 
     let inside = |at: usize| {
-        let (row, col) = (at % to.block() / to.row(), at % to.row() / to.lanes);
+        let (row, col) = (at % to.block() / to.row(), at % to.row() / to.width);
         (1..=rows).contains(&row) && (1..=cols).contains(&col)
     };
     for at in (0..target.len()).filter(|&at| !inside(at)) {
         assert!(target[at].to_bits() == untouched[at].to_bits(), "the halo was written to at {at}");
     }
     difference(&from_blocked(&to, &target), &expected)
+}
+
+fn layout(bf16: bool) -> fn(Level, usize, [usize; 2], usize) -> Layout {
+    if bf16 { Layout::bf16 } else { Layout::blocked }
 }
 
 /// How far results may be off, relative to the largest. The sums of so many products are off by some of their own last bits,
@@ -229,6 +242,30 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn bfloat16_in_memory_is_read_and_written(case in cases(), carried in any::<bool>(), target in any::<bool>()) {
+        // A last bit of bfloat16 more or less.
+        let bound = bound(&case) + if target { 1.0 / 128.0 } else { 0.0 };
+        for level in Level::available() {
+            for source in [Source::Planar, Source::Blocked, Source::Bf16] {
+                let algorithms = match source {
+                    Source::Bf16 if Convolution::multiplies_bf16(level) => vec![Algorithm::Bf16],
+                    Source::Bf16 => vec![],
+                    Source::Planar => vec![Algorithm::Direct],
+                    Source::Blocked => vec![Algorithm::Direct, Algorithm::Bf16],
+                };
+                for algorithm in algorithms {
+                    let difference = compare_in(level, &case, source, algorithm, [carried, target]);
+                    prop_assert!(difference < bound, "{} {source:?} {algorithm:?}: {difference:e}", level.name());
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_vector_for_every_image_is_a_matrix_product() {
     for batch in [1, 2, 13, 31] {
@@ -237,6 +274,10 @@ fn a_vector_for_every_image_is_a_matrix_product() {
         for level in Level::available() {
             let difference = compare(level, &case, Source::Blocked, Algorithm::Direct);
             assert!(difference < 1e-5, "{} batch {batch}: {difference:e}", level.name());
+            if Convolution::multiplies_bf16(level) {
+                let difference = compare(level, &case, Source::Bf16, Algorithm::Bf16);
+                assert!(difference < 1e-5, "{} batch {batch}, bfloat16: {difference:e}", level.name());
+            }
         }
     }
 }

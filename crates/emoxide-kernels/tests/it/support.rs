@@ -24,7 +24,7 @@ pub(crate) fn difference(actual: &[f32], expected: &[f32]) -> f32 {
     worst.fold(0.0, f32::max) / scale
 }
 
-/// `[batch, channels, rows, cols]` in a blocked layout.
+/// `[batch, channels, rows, cols]` in a blocked layout; what is bfloat16 there has to have no more bits.
 pub(crate) fn blocked(layout: &Layout, batch: usize, outside: Option<&[f32]>, values: &[f32]) -> Buffer {
     let mut buffer = Buffer::images(layout, batch, outside);
     let places = (0..batch * layout.channels)
@@ -32,8 +32,14 @@ pub(crate) fn blocked(layout: &Layout, batch: usize, outside: Option<&[f32]>, va
     for ((plane, row, col), value) in places.zip(values) {
         let (image, channel) = (plane / layout.channels, plane % layout.channels);
         let block = image * layout.image() + channel / layout.lanes * layout.block();
-        let pixel = (row + layout.halo) * layout.row() + (col + layout.halo) * layout.lanes;
-        buffer[block + pixel + channel % layout.lanes] = *value;
+        let pixel = block + (row + layout.halo) * layout.row() + (col + layout.halo) * layout.width;
+        let lane = channel % layout.lanes;
+        if layout.is_bf16() {
+            let (word, shift) = (&mut buffer[pixel + lane / 2], 16 * (lane % 2));
+            *word = f32::from_bits(word.to_bits() & !(0xFFFF << shift) | value.to_bits() >> 16 << shift);
+        } else {
+            buffer[pixel + lane] = *value;
+        }
     }
     buffer
 }

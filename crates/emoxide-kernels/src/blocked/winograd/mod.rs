@@ -136,6 +136,7 @@ impl Winograd {
                         target_block: tiles * lanes,
                         target_row: 0,
                         target_col: lanes,
+                        target_bf16: false,
                         rows: 0..1,
                         cols: tiles,
                         blocks: group.len(),

@@ -279,11 +279,11 @@ impl Kernel for TransformOutput<'_> {
                 let bias = S::load(bias[k * S::LANES..].as_ptr());
                 for (index, [image, row, col]) in self.grid.places().enumerate() {
                     let products = self.products.as_ptr().add((k * tiles + index) * S::LANES);
-                    let carried = self.run.carried(image, block).map(|carried| Carried {
+                    let carried = self.run.carried(image, &(block..block + 1)).map(|carried| Carried {
                         values: &carried.values[row * carried.row + col * S::LANES..],
                         ..carried
                     });
-                    let target = self.run.target(image, block).part(row * layout.row() + col * S::LANES);
+                    let target = self.run.target(image, &(block..block + 1)).part(row * layout.row() + col * S::LANES);
                     let size = [OUT.min(layout.rows - row), OUT.min(layout.cols - col)];
                     let place = self.group.len() * tiles * S::LANES;
                     if size == [OUT, OUT] {

@@ -7,7 +7,7 @@ use std::arch::x86_64::{__m256, __m512};
 
 use eight::{exponent_8, largest_8, sums_8, transpose_8};
 pub(super) use sixteen::bf16_words;
-use sixteen::{exponent_16, largest_16, sums_16, transpose_16};
+use sixteen::{exponent_16, largest_16, narrow, sums_16, transpose_16, widen};
 
 use super::{Kernel, Simd};
 
@@ -24,6 +24,12 @@ pub(super) unsafe fn avx512<K: Kernel>(kernel: K) {
 }
 
 #[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) unsafe fn avx512_halves<K: Kernel>(kernel: K) {
+    // SAFETY: the features are enabled here; the caller vouches for the arguments.
+    unsafe { kernel.run::<Avx512Halves, 8, 3, 12>() }
+}
+
+#[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn avx512_bf16<K: Kernel>(kernel: K) {
     // SAFETY: the features are enabled here; the caller vouches for the arguments.
     unsafe { kernel.run::<Bf16Words, 8, 3, 12>() }
@@ -36,7 +42,7 @@ pub(super) unsafe fn avx512_vnni<K: Kernel>(kernel: K) {
 }
 
 macro_rules! x86_level {
-    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $product:path, $to_float:path, $transpose:ident, $exponent:ident, $largest:ident, $sums:ident, $($binary:ident = $intrinsic:ident),+) => {
+    ($name:ident, $lanes:literal, $pixels:literal, $vector:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $product:path, $to_float:path, $transpose:ident, $exponent:ident, $largest:ident, $sums:ident, $($binary:ident = $intrinsic:ident),+; $($own:item)*) => {
         #[doc = concat!("Vectors of ", stringify!($lanes), " lanes.")]
         #[derive(Clone, Copy)]
         pub(crate) struct $name;
@@ -112,6 +118,14 @@ macro_rules! x86_level {
                 // SAFETY: see above.
                 unsafe { std::arch::x86_64::$intrinsic(a, b) }
             })+
+
+            #[inline(always)]
+            unsafe fn prefetch(from: *const f32) {
+                // SAFETY: reads nothing.
+                unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(from.cast()) }
+            }
+
+            $($own)*
         }
     };
 }
@@ -136,10 +150,10 @@ x86_level!(
     mul = _mm256_mul_ps,
     div = _mm256_div_ps,
     max = _mm256_max_ps,
-    min = _mm256_min_ps
+    min = _mm256_min_ps;
 );
 macro_rules! avx512_level {
-    ($name:ident, $product:path, $to_float:path) => {
+    ($name:ident, $product:path, $to_float:path; $($own:item)*) => {
         x86_level!(
             $name,
             16,
@@ -160,14 +174,33 @@ macro_rules! avx512_level {
             mul = _mm512_mul_ps,
             div = _mm512_div_ps,
             max = _mm512_max_ps,
-            min = _mm512_min_ps
+            min = _mm512_min_ps;
+            #[inline(always)]
+            unsafe fn widen(from: *const f32) -> [Self::Vector; 2] {
+                // SAFETY: see above.
+                unsafe { widen(from) }
+            }
+            $($own)*
         );
     };
 }
 
-avx512_level!(Avx512, std::arch::x86_64::_mm512_fmadd_ps, already_floats);
-avx512_level!(Bf16Words, dot_bf16, already_floats);
-avx512_level!(ByteWords, dot_bytes, integers_to_floats);
+avx512_level!(Avx512, std::arch::x86_64::_mm512_fmadd_ps, already_floats;);
+avx512_level!(Avx512Halves, std::arch::x86_64::_mm512_fmadd_ps, already_floats;
+    #[inline(always)]
+    unsafe fn narrow(to: *mut f32, first: Self::Vector, second: Self::Vector) {
+        // SAFETY: see above.
+        unsafe { narrow(to, first, second) }
+    }
+);
+avx512_level!(Bf16Words, dot_bf16, already_floats;
+    #[inline(always)]
+    unsafe fn narrow(to: *mut f32, first: Self::Vector, second: Self::Vector) {
+        // SAFETY: see above.
+        unsafe { narrow(to, first, second) }
+    }
+);
+avx512_level!(ByteWords, dot_bytes, integers_to_floats;);
 
 /// [`Simd::to_float`] where sums are floats.
 ///

@@ -1,6 +1,6 @@
 //! What AVX-512 has no single instruction for.
 
-use std::arch::x86_64::__m512;
+use std::arch::x86_64::{__m512, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps};
 
 /// [`Simd::exponent`] for 16 lanes.
 ///
@@ -112,40 +112,51 @@ pub(super) unsafe fn sums_16(from: *const f32, from_row: usize) -> __m512 {
 /// there counts as 0, and so do values below the normal ones.
 ///
 /// # Safety
-/// The processor has AVX512-BF16; `low` is as long as `words`, `high` too or empty.
-#[target_feature(enable = "avx512f,avx512bf16,avx512bw")]
+/// The processor has AVX512-BF16; `low` is as long as `words`, `high` too or empty; they are whole vectors.
+#[target_feature(enable = "avx512f,avx512bf16")]
 pub(in crate::simd) unsafe fn bf16_words(low: &[f32], high: &[f32], words: &mut [f32]) {
+    const LANES: usize = 16;
+    // SAFETY: by the caller.
+    unsafe {
+        for at in (0..words.len()).step_by(LANES) {
+            let first = _mm512_loadu_ps(low.as_ptr().add(at));
+            let second = if high.is_empty() { _mm512_setzero_ps() } else { _mm512_loadu_ps(high.as_ptr().add(at)) };
+            narrow(words.as_mut_ptr().add(at), first, second);
+        }
+    }
+}
+
+/// [`Simd::narrow`](crate::simd::Simd::narrow) by the processor's own instruction.
+///
+/// # Safety
+/// The processor has AVX512-BF16, and 16 floats can be written.
+#[inline(always)]
+pub(super) unsafe fn narrow(to: *mut f32, first: __m512, second: __m512) {
     use std::{
-        arch::x86_64::{
-            __m512bh, __m512i, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_loadu_epi16, _mm512_mask_storeu_ps,
-            _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16, _mm512_setzero_ps,
-        },
+        arch::x86_64::{__m512bh, _mm512_cvtne2ps_pbh},
         mem::transmute,
     };
 
-    const LANES: usize = 16;
-    // From 16 lower and then 16 upper halves to pairs.
-    const ORDER: [i16; 2 * LANES] = {
-        let mut order = [0; 2 * LANES];
-        let mut lane = 0;
-        while lane < LANES {
-            order[2 * lane] = lane as i16;
-            order[2 * lane + 1] = (LANES + lane) as i16;
-            lane += 1;
-        }
-        order
-    };
-    // SAFETY: by the caller; masks keep to the slices.
+    // SAFETY: by the caller; the types are 512 bits for which every pattern is valid.
+    unsafe { _mm512_storeu_ps(to, transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(second, first))) }
+}
+
+/// [`Simd::widen`](crate::simd::Simd::widen).
+///
+/// # Safety
+/// The processor has AVX-512F, and 16 floats can be read.
+#[inline(always)]
+pub(super) unsafe fn widen(from: *const f32) -> [__m512; 2] {
+    use std::arch::x86_64::{_mm256_loadu_si256, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_slli_epi32};
+
+    const HALF: usize = 8;
+    // SAFETY: by the caller.
     unsafe {
-        let order = _mm512_loadu_epi16(ORDER.as_ptr());
-        for at in (0..words.len()).step_by(LANES) {
-            let mask = if words.len() - at < LANES { (1 << (words.len() - at)) - 1 } else { u16::MAX };
-            let lower = _mm512_maskz_loadu_ps(mask, low.as_ptr().add(at));
-            let upper =
-                if high.is_empty() { _mm512_setzero_ps() } else { _mm512_maskz_loadu_ps(mask, high.as_ptr().add(at)) };
-            let halves = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(upper, lower));
-            let pairs = _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, halves));
-            _mm512_mask_storeu_ps(words.as_mut_ptr().add(at), mask, pairs);
+        let mut vectors = [_mm512_setzero_ps(); 2];
+        for half in 0..2 {
+            let words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.add(half * HALF).cast()));
+            vectors[half] = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words));
         }
+        vectors
     }
 }
