@@ -401,7 +401,8 @@ fn round_integer(value: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{LARGEST, bf16, byte, round_bf16, round_integer};
+    use super::{LARGEST, byte, round_bf16, round_integer};
+    use crate::simd::bf16;
 
     #[test]
     fn values_go_to_the_nearest_ties_to_even() {
