@@ -7,8 +7,9 @@ pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// Weights and maps rounded to bfloat16. In 32-bit floats stay what reads the picture, linear layers, and what that is no
-    /// slower for: single pixels of a map and, save where the processor has matrix tiles, windows for Winograd's method.
+    /// Weights and maps rounded to bfloat16, maps where they are written if all that reads them would round them or only
+    /// add them. In 32-bit floats stay what reads the picture, linear layers, and what that is no slower for: single pixels of
+    /// a map of floats and, save where the processor has matrix tiles, windows for Winograd's method.
     Bf16,
     /// Weights and maps rounded to 8-bit integers: a scale for every output channel of a weight, and one for every map of
     /// an image, by its largest value. What reads the picture, and linear layers, stay in 32-bit floats.
