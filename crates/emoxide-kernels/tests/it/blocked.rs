@@ -130,7 +130,7 @@ fn compare_in(level: Level, case: &Case, source: Source, algorithm: Algorithm, h
     let (weight, bias) = (values(shape.weights(), 2), values(outputs, 3));
     let mut carried = values(batch * outputs * rows * cols, 4);
     if halves[0] {
-        carried.iter_mut().for_each(|value| *value = bf16(*value));
+        carried = carried.into_iter().map(bf16).collect();
     }
     let outside = if case.outside { values(shape.inputs, 5) } else { vec![0.0; shape.inputs] };
     let operands = rounded(case, algorithm, [input.clone(), outside.clone(), weight.clone()]);

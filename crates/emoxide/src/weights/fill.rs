@@ -168,8 +168,8 @@ impl Filling<'_> {
                 if let Some((first, _)) = named.insert(name.clone(), (source.clone(), tensor)) {
                     return Err(WeightsError::Twice { path: self.path.to_owned(), name, first, second: source });
                 }
-            } else if self.head == Head::Drop && head_of_file() {
-                // It goes with the head.
+            } else if self.head == Head::Drop && head_of_file() && !self.has_module(&name, places) {
+                // It goes with the head, of which the network has nothing.
             } else if self.adapt.is_some() && renamer.is_later_stage(&authors) {
                 later.push(tensor.name);
             } else if self.adapt.is_some() && self.is_deeper(&name, places) {
@@ -191,6 +191,12 @@ impl Filling<'_> {
             filled.changes.push(format!("left out {outside} tensors of other parts"));
         }
         Ok(named)
+    }
+
+    /// Whether the network, or its part, has the module that `name` begins with.
+    fn has_module(&self, name: &str, places: &BTreeMap<String, Place>) -> bool {
+        let depth = self.part.map_or(1, |part| part.split('.').count() + 1);
+        places.keys().any(|place| place.split('.').take(depth).eq(name.split('.').take(depth)))
     }
 
     /// Whether `name` is of a list that the key map lets end earlier in the network than in the file.

@@ -19,6 +19,12 @@ const PYTORCH: KeyMap = KeyMap {
     linear: LinearLayout::OutputsInputs,
 };
 
+/// The blocks of a vision transformer.
+const BLOCKS: Deeper = Deeper { list: "blocks", boundary: None };
+
+/// The branches of local attention of TransFER and APViT.
+const BRANCHES: Deeper = Deeper { list: "las", boundary: None };
+
 /// Behind the trunk of TransFER and APViT.
 const ENCODER: &[&str] = &[r"^(backbone\.)?(attention|convert|vit|head)\."];
 
@@ -44,6 +50,7 @@ pub const KEY_MAPS: &[KeyMap] = &[
         head: ENCODER,
         rename: &[(r"^backbone\.", "")],
         stages: Some(Stages { prefix: "extractor.body.", first: 0, list: "extractor.body." }),
+        deeper: &[TRUNK, BLOCKS, BRANCHES],
         ..PYTORCH
     },
     KeyMap {
@@ -51,7 +58,7 @@ pub const KEY_MAPS: &[KeyMap] = &[
         about: "vision transformers of timm: `blocks.0.attn.qkv`; their patch embedding is left out",
         ignore: &[r"^patch_embed\."],
         head: &[r"^(head|pre_logits)\."],
-        deeper: &[Deeper { list: "blocks", boundary: None }],
+        deeper: &[BLOCKS],
         ..PYTORCH
     },
     KeyMap {
@@ -59,6 +66,7 @@ pub const KEY_MAPS: &[KeyMap] = &[
         about: "TransFER and others in Paddle's names: `_mean`, `_variance`; the default of Paddle's own files",
         head: ENCODER,
         rename: &[(r"\._mean$", ".running_mean"), (r"\._variance$", ".running_var"), (r"\._weight$", ".weight")],
+        deeper: &[TRUNK, BLOCKS, BRANCHES],
         linear: LinearLayout::InputsOutputs,
         ..PYTORCH
     },

@@ -155,6 +155,24 @@ fn transfer_starts_from_its_own_checkpoint_for_other_classes() {
 }
 
 #[test]
+fn what_a_network_lacks_of_its_authors_checkpoint_is_told_or_refused() {
+    let smaller = NetworkConfig::Transfer(TransferConfig { branches: 1, depth: 1, ..transfer() });
+    let plain = NetworkConfig::Transfer(TransferConfig { lanet_norm: false, ..transfer() });
+    for (name, naming) in [("transfer.pth", Some("apvit")), ("transfer-paddle.pdparams", None)] {
+        let whole = Start { keys: naming.map(str::to_owned), ..Start::new(file(name)) };
+        let (_, _, started) = begun(&smaller, std::slice::from_ref(&whole));
+        let [left, _] = started[0].changes.as_slice() else { panic!("{:?}", started[0].changes) };
+        // 12 of a branch, 11 of a block.
+        assert!(left.starts_with("left out 23 tensors of a deeper network"), "{left}");
+        // Norms that the network has no place for would change what the others compute.
+        let error = start(plain.init(7, &Device::flex()), &plain, &Classes::seven(), &[whole]).unwrap_err();
+        assert!(error.to_string().contains("bn1"), "{error}");
+        let error = import(&file(name), &smaller, 5, naming, Head::Drop, &Device::flex()).unwrap_err();
+        assert!(error.to_string().contains("las.1"), "{error}");
+    }
+}
+
+#[test]
 fn the_trunk_of_dacl_starts_from_a_residual_network() {
     let (network, fresh, started) = begun(&dacl(), &[part("base_model", None, file("msceleb.pth"))]);
     let found = tensors(&network);
