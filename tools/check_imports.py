@@ -25,6 +25,7 @@ import torch
 from authors import SOURCES
 from PIL import Image
 from torch import nn
+from torchvision.transforms import functional
 
 TOLERANCE = 0.02
 BATCH = 8
@@ -75,11 +76,15 @@ def answers(source, model, images):
 
 def pixels(path, preprocess):
     """A picture as the checkpoint wants it: `[channels, rows, cols]`."""
-    assert preprocess["filter"] == "pillow-bilinear" and preprocess.get("resize") is None, preprocess
+    assert preprocess["filter"] == "pillow-bilinear", preprocess
     image = Image.open(path).convert("RGB")
     size = (preprocess["width"], preprocess["height"])
-    if image.size != size:
-        image = image.resize(size, Image.Resampling.BILINEAR)
+    resize = preprocess.get("resize") or dict(zip(("width", "height"), size))
+    if "shorter" in resize:
+        image = functional.resize(image, resize["shorter"])
+    else:
+        image = image.resize((resize["width"], resize["height"]), Image.Resampling.BILINEAR)
+    image = functional.center_crop(image, size[::-1])
     if preprocess["channels"] == "grey":
         image = image.convert("L")
     levels = np.asarray(image, dtype=np.float32).reshape(size[1], size[0], -1) / 255.0

@@ -30,7 +30,8 @@ while read -r recipe; do
     seconds=$(awk -v from="$begun" -v to="$(date +%s.%N)" 'BEGIN { printf "%.1f", to - from }')
     loss=$(sed -n 's/.*epoch *1 *loss \([0-9.]*\).*/\1/p' "$work/log")
     printf '%-60s %7s s  loss %-8s %s\n' "$recipe" "$seconds" "${loss:--}" "$state"
-    [ "$state" = OK ] || sed 's/^/    /' "$work/log"
+    # What a run says, up to its accuracy; all of it where it failed.
+    if [ "$state" = OK ]; then sed '/accuracy/q; s/^/    /' "$work/log"; else sed 's/^/    /' "$work/log"; fi
     rm -rf "$work/run"
 done <<<"$recipes"
 

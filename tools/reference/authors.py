@@ -176,17 +176,19 @@ def small_alexnet():
     return model
 
 
-def full_transfer(branches=2, stages=3):
-    return lambda: transfer.Transfer([64, 128, 256, 512][:stages], [3, 4, 14, 3][:stages], 64, 112, branches, 7)
+def full_transfer(branches=2, stages=3, after=False):
+    widths, units = [64, 128, 256, 512][:stages], [3, 4, 14, 3][:stages]
+    return lambda: transfer.Transfer(widths, units, 64, 112, branches, 7, after=after)
 
 
-def small_transfer(depth=2, image=16):
+def small_transfer(depth=2, image=16, after=False):
     return transfer.Transfer(
-        [4, 6, 8], [1, 2, 1], 4, image, 2, 3, ratio=4, width=8, depth=depth, heads=2, hidden=12
+        [4, 6, 8], [1, 2, 1], 4, image, 2, 3, ratio=4, after=after, width=8, depth=depth, heads=2, hidden=12
     )
 
 
 def mmcls_transfer(network, full, small=None):
+    """The release in PyTorch, which multiplies with the attention behind the projection."""
     apply = lambda state: staged(TRANSFER(state))
     return Source(network, full, small, transfer.seams, "head.fc", RAF, write=mmcls, authors=apply, keys="apvit")
 
@@ -198,10 +200,12 @@ def paddle_transfer(network, full, small=None):
 
 
 SOURCES = {
-    "transfer": mmcls_transfer("transfer", full_transfer(), small_transfer),
+    "transfer-pytorch": mmcls_transfer(
+        "transfer-pytorch", full_transfer(after=True), lambda: small_transfer(after=True)
+    ),
     "transfer-paddle": paddle_transfer("transfer", full_transfer(), small_transfer),
     "transfer-4-paddle": paddle_transfer("transfer-4", full_transfer(branches=4)),
-    "transfer-stage2": mmcls_transfer("transfer-stage2", full_transfer(stages=2)),
+    "transfer-stage2-paddle": paddle_transfer("transfer-stage2", full_transfer(stages=2)),
     "transfer-stage4-paddle": paddle_transfer("transfer-stage4", full_transfer(stages=4)),
     "ir50": Source(
         "ir50",

@@ -65,6 +65,40 @@ fn foreign_weights_become_a_model_that_predicts() {
     assert_eq!(line["input"], serde_json::json!([1, 16, 16]));
 }
 
+/// The figures of the dossiers of the papers, with seven classes and with FER+'s eight.
+#[test]
+fn listed_parameters_are_those_of_the_papers_networks() {
+    let listed = |classes: &str| -> Vec<Value> {
+        let listed = run(&["models", "list", "--classes", classes, "--json"]);
+        assert_eq!(listed.status.code(), Some(0), "{}", err(&listed));
+        serde_json::from_str(&out(&listed)).unwrap()
+    };
+    let seven = [
+        ("alexnet", 57_017_031),
+        ("vgg", 432_543_943),
+        ("vgg-pooled", 124_262_599),
+        ("resnet50-grey", 23_516_103),
+        ("transfer-resnet18", 231_553_479),
+        ("transfer-plain", 224_294_343),
+        ("dacl-resnet18", 11_469_319),
+        ("dacl", 103_042_311),
+        ("transfer", 65_217_869),
+        ("transfer-pytorch", 65_217_869),
+        ("transfer-4", 65_226_195),
+        ("transfer-stage2", 49_293_837),
+        ("transfer-stage4", 78_441_677),
+    ];
+    for (classes, expected) in [("7", &seven[..]), ("8", &[("transfer", 65_218_638)])] {
+        let lines = listed(classes);
+        for (name, parameters) in expected {
+            let line = lines.iter().find(|line| line["name"] == *name).unwrap_or_else(|| panic!("{name} is listed"));
+            assert_eq!(line["parameters"], *parameters, "{name} with {classes} classes");
+        }
+    }
+    let refused = run(&["models", "list", "--classes", "9"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", err(&refused));
+}
+
 #[test]
 fn a_backbone_comes_without_its_classifier() {
     let folder = tempfile::tempdir().unwrap();

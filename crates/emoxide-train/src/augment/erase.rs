@@ -18,15 +18,43 @@ pub struct Erasing {
     pub probability: f64,
     /// Range of the share of the area, uniform.
     pub scale: [f64; 2],
-    /// Range of height over width, log-uniform.
+    /// Range of height over width.
     pub ratio: [f64; 2],
+    /// How height over width is drawn from its range.
+    pub ratio_draw: RatioDraw,
     /// What is written.
     pub fill: EraseFill,
 }
 
 impl Default for Erasing {
     fn default() -> Self {
-        Self { probability: 0.5, scale: [0.02, 0.33], ratio: [0.3, 3.3], fill: EraseFill::default() }
+        Self {
+            probability: 0.5,
+            scale: [0.02, 0.33],
+            ratio: [0.3, 3.3],
+            ratio_draw: RatioDraw::default(),
+            fill: EraseFill::default(),
+        }
+    }
+}
+
+/// How a ratio of sides is drawn from its range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RatioDraw {
+    /// Uniformly in its logarithm, so that upright and lying rectangles are as frequent: torchvision.
+    #[default]
+    LogUniform,
+    /// Uniformly, which prefers upright ones: mmcls and `PaddleClas`, in which `TransFER` and `APViT` were trained.
+    Uniform,
+}
+
+impl RatioDraw {
+    fn draw(self, range: [f64; 2], random: &mut impl Rng) -> f64 {
+        match self {
+            Self::LogUniform => uniform(range.map(f64::ln), random).exp(),
+            Self::Uniform => uniform(range, random),
+        }
     }
 }
 
@@ -56,10 +84,9 @@ impl Erasing {
     /// Draws a rectangle that is smaller than the input in both directions; `None` if ten tries find none.
     pub fn draw(&self, rows: usize, cols: usize, random: &mut impl Rng) -> Option<Window> {
         let area = (rows * cols) as f64;
-        let log_ratio = self.ratio.map(f64::ln);
         for _ in 0..TRIES {
             let target = area * uniform(self.scale, random);
-            let ratio = uniform(log_ratio, random).exp();
+            let ratio = self.ratio_draw.draw(self.ratio, random);
             let height = (target * ratio).sqrt().round_ties_even() as usize;
             let width = (target / ratio).sqrt().round_ties_even() as usize;
             if height < rows && width < cols {

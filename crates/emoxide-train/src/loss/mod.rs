@@ -38,7 +38,7 @@ pub enum ObjectiveConfig {
         soft_labels: bool,
     },
     /// Cross-entropy plus the sparse centre loss (see [`SparseCentre`]), of networks that weigh their embedding by
-    /// attention; for single classes, not for votes.
+    /// attention, or the plain one; for single classes, not for votes.
     SparseCentre {
         /// How much the sparse centre loss counts, `λ`.
         #[serde(default = "hundredth")]
@@ -49,7 +49,14 @@ pub enum ObjectiveConfig {
         /// Share of each target of the cross-entropy that is spread evenly over all classes, in `0..1`.
         #[serde(default)]
         label_smoothing: f64,
+        /// Whether the network's attention weighs the embedding; false: plain centre loss, of any network.
+        #[serde(default = "yes")]
+        attentive: bool,
     },
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn hundredth() -> f64 {
@@ -124,7 +131,8 @@ pub enum ObjectiveError {
     /// Nothing to weigh the embedding by.
     #[error(
         "objective.kind = \"sparse-centre\" weighs the embedding by the network's attention, and this network gives none: \
-         choose a network that does, such as network.kind = \"dacl\", or objective.kind = \"cross-entropy\""
+         choose a network that does, such as network.kind = \"dacl\", objective.attentive = false, or objective.kind = \
+         \"cross-entropy\""
     )]
     NoAttention,
 }
@@ -177,7 +185,7 @@ impl ObjectiveConfig {
                 let weights = class_weights.resolve(classes, counts)?;
                 Objective::CrossEntropy(CrossEntropy::new(label_smoothing, weights.as_deref(), soft_labels, device))
             }
-            Self::SparseCentre { weight, centre_rate, .. } => {
+            Self::SparseCentre { weight, centre_rate, attentive, .. } => {
                 if !(weight.is_finite() && weight >= 0.0) {
                     return Err(ObjectiveError::BadCentreWeight(weight));
                 }
@@ -186,7 +194,8 @@ impl ObjectiveConfig {
                 }
                 let entropy = CrossEntropy::new(label_smoothing, None, false, device);
                 let shape = [classes.len(), embedding];
-                Objective::SparseCentre(SparseCentre::new(entropy, [weight, centre_rate], shape, device))
+                let loss = SparseCentre::new(entropy, [weight, centre_rate], shape, device);
+                Objective::SparseCentre(if attentive { loss } else { loss.without_attention() })
             }
         })
     }
@@ -216,12 +225,12 @@ impl Objective {
         device: &Device,
     ) -> Result<(), ObjectiveError> {
         match self {
-            Self::CrossEntropy(_) => Ok(()),
-            Self::SparseCentre(_) => {
+            Self::SparseCentre(loss) if loss.is_attentive() => {
                 let image = Tensor::zeros([1, channels, rows, cols], &device.clone().without_autodiff());
                 let attention = network.valid().outputs(image).attention;
                 if attention.is_some() { Ok(()) } else { Err(ObjectiveError::NoAttention) }
             }
+            Self::CrossEntropy(_) | Self::SparseCentre(_) => Ok(()),
         }
     }
 

@@ -21,6 +21,7 @@ pub struct SparseCentre {
     cross_entropy: CrossEntropy,
     weight: f64,
     rate: f64,
+    attentive: bool,
     /// `[classes, embedding]`, without gradients
     pub(super) centres: Tensor<2>,
 }
@@ -37,7 +38,19 @@ impl SparseCentre {
         let deviation = (2.0 / classes as f64).sqrt();
         let device = device.clone().without_autodiff();
         let centres = Tensor::random([classes, embedding], Distribution::Normal(0.0, deviation), &device);
-        Self { cross_entropy, weight, rate, centres }
+        Self { cross_entropy, weight, rate, attentive: true, centres }
+    }
+
+    /// The same loss with an attention of 1, whatever the network gives: centre loss (Wen et al., A discriminative feature
+    /// learning approach for deep face recognition, ECCV 2016) with the mean over the batch.
+    #[must_use]
+    pub fn without_attention(self) -> Self {
+        Self { attentive: false, ..self }
+    }
+
+    /// Whether it looks at the attention of the network.
+    pub(super) fn is_attentive(&self) -> bool {
+        self.attentive
     }
 
     /// The same loss about other centres `[classes, embedding]`.
@@ -57,7 +70,11 @@ impl SparseCentre {
     /// Where the network gives no attention, or one of another shape than its embedding.
     pub fn forward(&mut self, outputs: Outputs, targets: Tensor<2>) -> Tensor<1> {
         let Outputs { logits, embedding, attention } = outputs;
-        let attention = attention.expect("`Objective::check` refuses networks without attention");
+        let attention = if self.attentive {
+            attention.expect("`Objective::check` refuses networks without attention")
+        } else {
+            embedding.clone().inner().ones_like()
+        };
         let [batch, width] = embedding.dims();
         assert_eq!(attention.dims(), [batch, width], "attention has the shape of the embedding");
 

@@ -123,6 +123,20 @@ fn two_pictures_of_one_class_by_hand() {
     }
 }
 
+#[test]
+fn without_attention_it_is_centre_loss() {
+    let device = device();
+    let embedding = Tensor::<2>::from_data([[1.0_f32, 2.0], [3.0, -2.0]], &device).require_grad();
+    let outputs = Outputs { logits: Tensor::zeros([2, 2], &device), embedding: embedding.clone(), attention: None };
+    let mut loss = loss(1.0, 0.5, 0.0, tensor(&[0.0, 0.0, 5.0, 5.0], 2)).without_attention();
+    let value = loss.forward(outputs, Tensor::from_data([[1.0_f32, 0.0], [1.0, 0.0]], &device));
+    // Halves of (1 + 4 + 9 + 4) over two pictures, and the cross-entropy of no idea.
+    assert_close("loss", value.clone(), vec![4.5 + std::f32::consts::LN_2], 1e-6, 0.0);
+    // (1 + 3, 2 - 2) / (2 + 1), half of it.
+    assert_close("centres", loss.centres(), vec![2.0 / 3.0, 0.0, 5.0, 5.0], 1e-6, 0.0);
+    assert_close("gradient", embedding.grad(&value.backward()).unwrap(), vec![0.5, 1.0, 1.5, -1.0], 1e-6, 0.0);
+}
+
 fn objective(text: &str) -> Result<Objective, ObjectiveError> {
     let config: ObjectiveConfig = toml::from_str(text).unwrap();
     config.init(&Classes::seven(), &[1; 7], 64, &device())
@@ -159,7 +173,8 @@ fn snapshot_of(name: &str, state: &emoxide_train::snapshot::Tensors) -> emoxide_
 #[test]
 fn what_cannot_work_is_refused() {
     let config: ObjectiveConfig = toml::from_str("kind = 'sparse-centre'").unwrap();
-    let expected = ObjectiveConfig::SparseCentre { weight: 0.01, centre_rate: 0.5, label_smoothing: 0.0 };
+    let expected =
+        ObjectiveConfig::SparseCentre { weight: 0.01, centre_rate: 0.5, label_smoothing: 0.0, attentive: true };
     assert_eq!(config, expected);
     assert!(!config.takes_votes() && ObjectiveConfig::default().takes_votes());
     assert!(toml::from_str::<ObjectiveConfig>("kind = 'sparse-centre'\nsoft_labels = true").is_err());
@@ -177,5 +192,7 @@ fn what_cannot_work_is_refused() {
     let network = NetworkConfig::Resnet(compact).init(7, &device());
     let weighs = objective("kind = 'sparse-centre'").unwrap();
     assert_eq!(weighs.check(&network, [3, 16, 16], &device()), Err(ObjectiveError::NoAttention));
+    let plain = objective("kind = 'sparse-centre'\nattentive = false").unwrap();
+    assert_eq!(plain.check(&network, [3, 16, 16], &device()), Ok(()));
     assert_eq!(objective("kind = 'cross-entropy'").unwrap().check(&network, [3, 16, 16], &device()), Ok(()));
 }

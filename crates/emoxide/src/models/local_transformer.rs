@@ -13,8 +13,8 @@ use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Classifier, ConfigError, DEEPEST, Features, ResNet, TrunkConfig, check, check_channels, check_rate, check_width,
-    check_widths,
+    Classifier, ConfigError, DEEPEST, Features, ResNet, StemInit, TrunkConfig, check, check_channels, check_rate,
+    check_width, check_widths,
 };
 use crate::nn::{
     Conv2d, Conv2dConfig, ConvNorm, Encoder, EncoderConfig, Linear, NormPlace, linear, max_pool2d, one_of,
@@ -72,7 +72,7 @@ impl LocalBase {
     fn init(&self, input_channels: usize, device: &Device) -> (StemCnn, usize) {
         match self {
             Self::Resnet(trunk) => {
-                let stem = StemCnn::Resnet(trunk.init(input_channels, std::convert::identity, device));
+                let stem = StemCnn::Resnet(trunk.init(input_channels, StemInit::Kaiming, device));
                 (stem, trunk.channels())
             }
             Self::Plain(PlainConfig { widths }) => {

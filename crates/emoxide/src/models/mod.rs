@@ -20,7 +20,7 @@ pub use ir::{FaceHead, Ir, IrConfig};
 pub use local_transformer::{
     LocalBase, LocalDrop, LocalDropConfig, LocalDropKind, LocalTransformer, LocalTransformerConfig, PlainConfig,
 };
-pub use resnet::{BlockKind, ResNet, ResNetConfig, Stem, TrunkConfig};
+pub use resnet::{BlockKind, ResNet, ResNetConfig, Stem, StemInit, TrunkConfig};
 pub use transfer::{HeadDrop, MapDrop, Mask, Scale, Transfer, TransferConfig};
 pub use vgg::{Vgg, VggConfig};
 

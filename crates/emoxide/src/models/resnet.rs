@@ -24,6 +24,16 @@ pub enum Stem {
     Compact,
 }
 
+/// How the weights of the first convolution are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StemInit {
+    /// Normal, by Kaiming's fan-out, as torchvision draws all convolutions of a residual network.
+    Kaiming,
+    /// Uniform in ±1/√(fan-in), PyTorch's default: what a convolution has that was put in another one's place.
+    Uniform,
+}
+
 /// What a [`ResNet`] repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -54,6 +64,9 @@ pub struct ResNetConfig {
     pub stem: Stem,
     /// Channels behind the stem.
     pub stem_width: usize,
+    /// How the stem's weights are drawn; absent: as the network's authors do it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stem_init: Option<StemInit>,
     /// What the stages repeat.
     pub block: BlockKind,
     /// Width of each stage, one to four of them.
@@ -79,6 +92,7 @@ impl ResNetConfig {
             input_channels: 3,
             stem: Stem::Imagenet,
             stem_width: 64,
+            stem_init: None,
             block: BlockKind::Basic,
             widths: vec![64, 128, 256, 512],
             blocks: vec![2, 2, 2, 2],
@@ -124,14 +138,18 @@ impl ResNetConfig {
 
     /// A network with fresh weights; they are drawn at first use.
     pub fn init(&self, classes: usize, device: &Device) -> ResNet {
-        ResNet { fc: Some(linear(self.embedding(), classes, device)), ..self.trunk(std::convert::identity, device) }
+        ResNet { fc: Some(linear(self.embedding(), classes, device)), ..self.trunk(StemInit::Kaiming, device) }
     }
 
-    /// A network without classifier. `stem` may change the first convolution.
-    fn trunk(&self, stem: impl FnOnce(Conv2dConfig) -> Conv2dConfig, device: &Device) -> ResNet {
+    /// A network without classifier, whose authors draw its stem as `authors` says.
+    fn trunk(&self, authors: StemInit, device: &Device) -> ResNet {
         let conv1 = match self.stem {
             Stem::Imagenet => Conv2dConfig::new(self.input_channels, self.stem_width, 7).with_stride(2),
             Stem::Compact => Conv2dConfig::new(self.input_channels, self.stem_width, 3),
+        };
+        let conv1 = match self.stem_init.unwrap_or(authors) {
+            StemInit::Kaiming => conv1,
+            StemInit::Uniform => conv1.with_uniform_init(),
         };
         let mut inputs = self.stem_width;
         let mut stage = |index: usize| -> Vec<Block> {
@@ -149,7 +167,7 @@ impl ResNetConfig {
                 .collect()
         };
         ResNet {
-            conv1: stem(conv1).init(device),
+            conv1: conv1.init(device),
             bn1: BatchNorm::new(self.stem_width, device),
             layer1: stage(0),
             layer2: stage(1),
@@ -170,6 +188,9 @@ pub struct TrunkConfig {
     pub stem: Stem,
     /// Channels behind the stem.
     pub stem_width: usize,
+    /// How the stem's weights are drawn; absent: as the network's authors do it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stem_init: Option<StemInit>,
     /// What the stages repeat.
     pub block: BlockKind,
     /// Width of each stage, one to four of them.
@@ -182,15 +203,16 @@ pub struct TrunkConfig {
 
 impl Default for TrunkConfig {
     fn default() -> Self {
-        let ResNetConfig { stem, stem_width, block, widths, blocks, first_stride, .. } = ResNetConfig::resnet18();
-        Self { stem, stem_width, block, widths, blocks, first_stride }
+        let ResNetConfig { stem, stem_width, stem_init, block, widths, blocks, first_stride, .. } =
+            ResNetConfig::resnet18();
+        Self { stem, stem_width, stem_init, block, widths, blocks, first_stride }
     }
 }
 
 impl TrunkConfig {
     fn network(&self, input_channels: usize) -> ResNetConfig {
-        let Self { stem, stem_width, block, widths, blocks, first_stride } = self.clone();
-        ResNetConfig { input_channels, stem, stem_width, block, widths, blocks, first_stride, dropout: 0.0 }
+        let Self { stem, stem_width, stem_init, block, widths, blocks, first_stride } = self.clone();
+        ResNetConfig { input_channels, stem, stem_width, stem_init, block, widths, blocks, first_stride, dropout: 0.0 }
     }
 
     /// Whether a trunk can be built from this, which stands below the key `base`.
@@ -213,15 +235,10 @@ impl TrunkConfig {
         std::iter::repeat_n(2, halvings).chain(strides).fold(image, usize::div_ceil)
     }
 
-    /// A trunk with fresh weights, whose embedding is the mean over its map and whose logits are the embedding. `stem` may
-    /// change the first convolution.
-    pub(super) fn init(
-        &self,
-        input_channels: usize,
-        stem: impl FnOnce(Conv2dConfig) -> Conv2dConfig,
-        device: &Device,
-    ) -> ResNet {
-        self.network(input_channels).trunk(stem, device)
+    /// A trunk with fresh weights, whose embedding is the mean over its map and whose logits are the embedding; its
+    /// stem's are drawn as `authors` says unless `stem_init` does.
+    pub(super) fn init(&self, input_channels: usize, authors: StemInit, device: &Device) -> ResNet {
+        self.network(input_channels).trunk(authors, device)
     }
 }
 

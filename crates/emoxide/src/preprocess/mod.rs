@@ -139,14 +139,22 @@ impl Preprocess {
         Self { mean: vec![0.5; 3], std: vec![0.5; 3], ..Self::imagenet(112) }
     }
 
-    /// Grey pictures of `side` x `side` pixels in 0..1, as the comparison on FER2013 trains its networks.
-    pub fn grey(side: u32) -> Self {
-        Self { channels: Channels::Grey, mean: vec![0.0], std: vec![1.0], ..Self::imagenet(side) }
+    /// Grey pictures in 0..1, the 224 x 224 pixels in the middle of 230 x 230: as Lee's comparison on FER2013 trains its
+    /// networks, but for what it changes at random.
+    pub fn comparison() -> Self {
+        let resize = Some(Resize::Exact { width: 230, height: 230 });
+        Self { channels: Channels::Grey, mean: vec![0.0], std: vec![1.0], resize, ..Self::imagenet(224) }
     }
 
-    /// Colour pictures of 224 x 224 pixels with the mean and deviation that the authors of DACL use.
+    /// Colour pictures, the 224 x 224 pixels in the middle of what has a shorter side of 256, with the mean and deviation
+    /// that the authors of DACL use.
     pub fn dacl() -> Self {
-        Self { mean: vec![0.5752, 0.4495, 0.4012], std: vec![0.2086, 0.1911, 0.1827], ..Self::imagenet(224) }
+        Self {
+            mean: vec![0.5752, 0.4495, 0.4012],
+            std: vec![0.2086, 0.1911, 0.1827],
+            resize: Some(Resize::Shorter(256)),
+            ..Self::imagenet(224)
+        }
     }
 
     /// Checks that the settings fit together.

@@ -46,10 +46,7 @@ pub enum WeightsError {
     },
 
     /// The file holds tensors that the network has not.
-    #[error(
-        "{path}: the network has no place for `{first}` ({count} such tensors in all); name the network, the key map and \
-         the part that this file is for, or import it without its head"
-    )]
+    #[error("{path}: the network has no place for `{first}` ({count} such tensors in all); {}", advice(part.as_deref()))]
     Unexpected {
         /// The file.
         path: PathBuf,
@@ -57,6 +54,8 @@ pub enum WeightsError {
         first: String,
         /// How many.
         count: usize,
+        /// A part of the network that has a place for the first one.
+        part: Option<String>,
     },
 
     /// Two tensors of the file would go to the same place.
@@ -135,5 +134,15 @@ pub enum WeightsError {
 impl From<CheckpointError> for WeightsError {
     fn from(error: CheckpointError) -> Self {
         Self::Checkpoint(Box::new(error))
+    }
+}
+
+/// What to do about a tensor without a place.
+fn advice(part: Option<&str>) -> String {
+    match part {
+        Some(part) => format!("its part `{part}` has: say `part = \"{part}\"` beside the file"),
+        None => {
+            "name the network, the key map and the part that this file is for, or import it without its head".to_owned()
+        }
     }
 }

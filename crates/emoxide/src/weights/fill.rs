@@ -175,13 +175,13 @@ impl Filling<'_> {
             } else if self.adapt.is_some() && self.is_deeper(&name, places) {
                 deeper.insert(name, tensor.name);
             } else {
-                unexpected.push(tensor.name);
+                unexpected.push((name, tensor.name));
             }
         }
         unexpected.extend(self.open_boundary(&deeper, places));
-        if let Some(first) = unexpected.first() {
-            let (path, first) = (self.path.to_owned(), first.clone());
-            return Err(WeightsError::Unexpected { path, first, count: unexpected.len() });
+        if let Some((name, first)) = unexpected.first() {
+            let (path, first, part) = (self.path.to_owned(), first.clone(), self.part_with(name, places));
+            return Err(WeightsError::Unexpected { path, first, count: unexpected.len(), part });
         }
         later.extend(deeper.into_values());
         if let Some(first) = later.first() {
@@ -199,6 +199,13 @@ impl Filling<'_> {
         places.keys().any(|place| place.split('.').take(depth).eq(name.split('.').take(depth)))
     }
 
+    /// For a start without a part: the part of the network that has a place for `name`.
+    fn part_with(&self, name: &str, places: &BTreeMap<String, Place>) -> Option<String> {
+        let parts = places.keys().filter_map(|place| place.strip_suffix(name)?.strip_suffix('.'));
+        let starts = self.adapt.is_some() && self.part.is_none();
+        parts.into_iter().find(|part| starts && !part.contains('.')).map(str::to_owned)
+    }
+
     /// Whether `name` is of a list that the key map lets end earlier in the network than in the file.
     fn is_deeper(&self, name: &str, places: &BTreeMap<String, Place>) -> bool {
         self.map.deeper.iter().any(|deeper| {
@@ -209,16 +216,21 @@ impl Filling<'_> {
         })
     }
 
-    /// Of the tensors left out, those of a list that ends in the network where it must not.
-    fn open_boundary(&self, deeper: &BTreeMap<String, String>, places: &BTreeMap<String, Place>) -> Vec<String> {
+    /// Of the tensors left out, those of a list that ends in the network where it must not: the network's names and the
+    /// file's.
+    fn open_boundary(
+        &self,
+        deeper: &BTreeMap<String, String>,
+        places: &BTreeMap<String, Place>,
+    ) -> Vec<(String, String)> {
         let mut open = Vec::new();
         for (list, boundary) in self.map.deeper.iter().filter_map(|deeper| Some((deeper.list, deeper.boundary?))) {
             let left: Vec<_> =
-                deeper.iter().filter_map(|(name, source)| Some((entry(name, list)?, source.clone()))).collect();
+                deeper.iter().filter_map(|(name, source)| Some((entry(name, list)?, name, source))).collect();
             let opens =
                 |(list, index, rest): (&str, usize, &str)| index == entries(list, places) && rest.starts_with(boundary);
-            if !left.iter().any(|(entry, _)| opens(*entry)) {
-                open.extend(left.into_iter().map(|(_, source)| source));
+            if !left.iter().any(|(entry, ..)| opens(*entry)) {
+                open.extend(left.into_iter().map(|(_, name, source)| (name.clone(), source.clone())));
             }
         }
         open

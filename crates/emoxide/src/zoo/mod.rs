@@ -13,8 +13,8 @@ pub use executor::{Executor, Why};
 pub use model::{Model, softmax};
 
 use crate::models::{
-    AlexNetConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, NetworkConfig, ResNetConfig,
-    TransferConfig, VggConfig,
+    AlexNetConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Mask, NetworkConfig,
+    ResNetConfig, TransferConfig, VggConfig,
 };
 use crate::preprocess::{Alignment, Preprocess};
 use crate::weights::checkpoint::{self, Card, CheckpointError};
@@ -67,8 +67,8 @@ pub fn architectures() -> Vec<Entry> {
     let compared = |name, network, paper| Entry {
         name,
         network,
-        preprocess: Preprocess::grey(224),
-        alignment: Alignment::SquareBox { margin: 0.0 },
+        preprocess: Preprocess::comparison(),
+        alignment: Alignment::fer2013(),
         paper,
     };
     let suite = "Lee, comparison of networks on FER2013 (CS577 project)";
@@ -80,6 +80,7 @@ pub fn architectures() -> Vec<Entry> {
         ir("ir18", IrConfig::ir18()),
         ir("ir50", IrConfig::ir50()),
         transfer("transfer", TransferConfig::default()),
+        transfer("transfer-pytorch", TransferConfig { mask: Mask::AfterProjection, ..TransferConfig::default() }),
         transfer("transfer-4", TransferConfig { branches: 4, ..TransferConfig::default() }),
         transfer("transfer-stage2", TransferConfig { stages: 2, ..TransferConfig::default() }),
         transfer("transfer-stage4", TransferConfig { stages: 4, ..TransferConfig::default() }),
@@ -92,6 +93,7 @@ pub fn architectures() -> Vec<Entry> {
         compared("dacl-resnet18", NetworkConfig::DaclAttention(DaclAttentionConfig::default()), suite),
         Entry {
             preprocess: Preprocess::dacl(),
+            alignment: Alignment::SquareBox { margin: 0.0 },
             ..compared(
                 "dacl",
                 NetworkConfig::Dacl(DaclConfig::default()),

@@ -7,8 +7,8 @@ use crate::support::{keys, tensors};
 use burn::tensor::Device;
 use emoxide::labels::Classes;
 use emoxide::models::{
-    AlexNetConfig, DaclAttentionConfig, DaclConfig, LocalBase, LocalTransformerConfig, Network, NetworkConfig, Stem,
-    TransferConfig, TrunkConfig,
+    AlexNetConfig, DaclAttentionConfig, DaclConfig, LocalBase, LocalTransformerConfig, Mask, Network, NetworkConfig,
+    Stem, TransferConfig, TrunkConfig,
 };
 use emoxide::weights::start::{Start, Started, start};
 use emoxide::weights::{Head, import};
@@ -76,7 +76,11 @@ fn checkpoints_of_the_authors_fill_whole_networks() {
         ..DaclAttentionConfig::default()
     };
     for (name, naming, config) in [
-        ("transfer.pth", Some("apvit"), NetworkConfig::Transfer(transfer())),
+        (
+            "transfer-pytorch.pth",
+            Some("apvit"),
+            NetworkConfig::Transfer(TransferConfig { mask: Mask::AfterProjection, ..transfer() }),
+        ),
         ("transfer-paddle.pdparams", None, NetworkConfig::Transfer(transfer())),
         ("alexnet.pth", None, NetworkConfig::Alexnet(alexnet)),
         ("transfer-resnet18.pth", None, NetworkConfig::LocalTransformer(local)),
@@ -145,7 +149,7 @@ fn shrunk(table: &[f32]) -> Vec<f32> {
 #[test]
 fn transfer_starts_from_its_own_checkpoint_for_other_classes() {
     let config = NetworkConfig::Transfer(transfer());
-    for (name, naming) in [("transfer.pth", Some("apvit")), ("transfer-paddle.pdparams", None)] {
+    for (name, naming) in [("transfer-pytorch.pth", Some("apvit")), ("transfer-paddle.pdparams", None)] {
         let whole = Start { keys: naming.map(str::to_owned), ..Start::new(file(name)) };
         let (network, fresh, _) = begun(&config, &[whole]);
         assert_filled(&network, Some(&fresh), |name| !name.starts_with("head."));
@@ -158,7 +162,7 @@ fn transfer_starts_from_its_own_checkpoint_for_other_classes() {
 fn what_a_network_lacks_of_its_authors_checkpoint_is_told_or_refused() {
     let smaller = NetworkConfig::Transfer(TransferConfig { branches: 1, depth: 1, ..transfer() });
     let plain = NetworkConfig::Transfer(TransferConfig { lanet_norm: false, ..transfer() });
-    for (name, naming) in [("transfer.pth", Some("apvit")), ("transfer-paddle.pdparams", None)] {
+    for (name, naming) in [("transfer-pytorch.pth", Some("apvit")), ("transfer-paddle.pdparams", None)] {
         let whole = Start { keys: naming.map(str::to_owned), ..Start::new(file(name)) };
         let (_, _, started) = begun(&smaller, std::slice::from_ref(&whole));
         let [left, _] = started[0].changes.as_slice() else { panic!("{:?}", started[0].changes) };
@@ -184,4 +188,37 @@ fn the_trunk_of_dacl_starts_from_a_residual_network() {
         assert_close(&name, &found[&name], expected, 1e-6, 1e-6);
     }
     assert!(started[0].changes.is_empty(), "{:?}", started[0].changes);
+}
+
+#[test]
+fn grey_trunks_start_from_a_colour_network_but_for_their_stem() {
+    let base = trunk(Stem::Compact, &[6, 8]);
+    let local = LocalTransformerConfig {
+        base: LocalBase::Resnet(base.clone()),
+        local_width: 8,
+        depth: 1,
+        heads: 2,
+        hidden: 10,
+        ..LocalTransformerConfig::default()
+    };
+    let attention = DaclAttentionConfig { base, attention_width: 5, ..DaclAttentionConfig::default() };
+    for (name, config) in
+        [("stem_cnn", NetworkConfig::LocalTransformer(local)), ("base_model", NetworkConfig::DaclAttention(attention))]
+    {
+        let (network, fresh, started) = begun(&config, &[part(name, None, file("msceleb.pth"))]);
+        let (found, stem) = (tensors(&network), format!("{name}.conv1.weight"));
+        for (key, shape) in keys(&network) {
+            let expected = match key.strip_prefix(name).filter(|_| key != stem) {
+                Some(of_trunk) => portable::weight(&of_trunk[1..], &shape),
+                None => fresh[&key].clone(),
+            };
+            assert_close(&key, &found[&key], expected, 1e-6, 1e-6);
+        }
+        let drawn = format!("`{stem}` drawn: the file's is for colour, the network's for grey");
+        assert_eq!(started[0].changes, [drawn]);
+
+        let whole = [Start::new(file("msceleb.pth"))];
+        let error = start(config.init(7, &Device::flex()), &config, &Classes::seven(), &whole).unwrap_err();
+        assert!(error.to_string().ends_with(&format!("say `part = \"{name}\"` beside the file")), "{error}");
+    }
 }

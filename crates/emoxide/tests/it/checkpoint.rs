@@ -112,7 +112,7 @@ fn parts_of_a_card_that_do_not_fit_are_refused() {
         (
             Card {
                 network: NetworkConfig::Vgg(VggConfig::pooled()),
-                preprocess: Preprocess { height: 15, ..Preprocess::grey(48) },
+                preprocess: Preprocess { width: 48, height: 15, resize: None, ..Preprocess::comparison() },
                 ..card()
             },
             "the network takes 16x16 pixels and more, but preprocess gives 48x15",

@@ -1,6 +1,8 @@
 //! What every network promises, whatever its family.
 
-use crate::networks::cases;
+use std::collections::BTreeSet;
+
+use crate::networks::{Case, cases};
 use crate::support::{Gather, keys};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -20,6 +22,16 @@ fn has_no_gradient(case: &str, parameter: &str) -> bool {
         "transfer" => parameter.contains(".la_conv") && parameter.ends_with("bias"),
         _ => false,
     }
+}
+
+/// What a configuration may say: serde's error names every family.
+#[test]
+fn every_family_has_a_case() {
+    let error = serde_json::from_str::<NetworkConfig>(r#"{"kind": "none"}"#).unwrap_err().to_string();
+    let families: BTreeSet<&str> = error.split('`').skip(3).step_by(2).collect();
+    let kind = |case: Case| serde_json::to_value(&case.config).unwrap()["kind"].as_str().unwrap().to_owned();
+    let covered: BTreeSet<String> = cases().into_iter().map(kind).collect();
+    assert!(families.len() >= 8 && families.iter().eq(covered.iter()), "{families:?} of {error}, cases of {covered:?}");
 }
 
 #[test]

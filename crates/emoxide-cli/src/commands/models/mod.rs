@@ -30,6 +30,9 @@ enum Action {
         /// Also list the checkpoints in this folder
         #[arg(long, value_name = "DIR")]
         folder: Option<PathBuf>,
+        /// Classes with which architectures are counted
+        #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(2..=8))]
+        classes: u16,
         /// Print one JSON array
         #[arg(long)]
         json: bool,
@@ -54,7 +57,7 @@ enum Action {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     match &arguments.action {
-        Action::List { folder, json } => list(folder.as_deref(), *json),
+        Action::List { folder, classes, json } => list(folder.as_deref(), (*classes).into(), *json),
         Action::Info { model, json } => info(model, *json),
         Action::Import(arguments) => import::run(arguments),
         Action::Verify { models } => verify(models),
@@ -98,10 +101,10 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn of_architecture(architecture: &'a zoo::Entry, device: &Device) -> Self {
+    fn of_architecture(architecture: &'a zoo::Entry, classes: usize, device: &Device) -> Self {
         Self {
             name: architecture.name,
-            parameters: architecture.network.parameters(Classes::seven().len(), device),
+            parameters: architecture.network.parameters(classes, device),
             classes: None,
             input: input(&architecture.preprocess),
             weights: None,
@@ -113,7 +116,7 @@ impl<'a> Line<'a> {
     }
 }
 
-fn list(folder: Option<&Path>, as_json: bool) -> Result<Finish> {
+fn list(folder: Option<&Path>, classes: usize, as_json: bool) -> Result<Finish> {
     let device = device::open(device::default_name())?;
     let mut names = vec![zoo::DEFAULT.to_owned()];
     if let Some(folder) = folder {
@@ -138,7 +141,7 @@ fn list(folder: Option<&Path>, as_json: bool) -> Result<Finish> {
     }
     let architectures = zoo::architectures();
     let mut lines: Vec<Line> = models.iter().map(|(file, model)| Line::of_model(model, file)).collect();
-    lines.extend(architectures.iter().map(|architecture| Line::of_architecture(architecture, &device)));
+    lines.extend(architectures.iter().map(|architecture| Line::of_architecture(architecture, classes, &device)));
     let mut sink = output::open(None)?;
     if as_json {
         writeln!(sink, "{}", serde_json::to_string_pretty(&lines)?)?;

@@ -1,6 +1,6 @@
 //! Independence from everything but the sample's key, probabilities, and what recipes may say.
 
-use emoxide_train::augment::erase::{EraseFill, Erasing};
+use emoxide_train::augment::erase::{EraseFill, Erasing, RatioDraw};
 use emoxide_train::augment::{AugmentConfig, SampleKey};
 use image::{Rgb, RgbImage};
 use rand::SeedableRng;
@@ -117,6 +117,18 @@ fn erasing_writes_one_rectangle_in_all_channels() {
             EraseFill::Constant(value) => assert!((mean - f64::from(value)).abs() < 1e-9 && variance < 1e-9),
             EraseFill::Normal => assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03, "{mean} {variance}"),
         }
+    }
+}
+
+#[test]
+fn shapes_of_erased_rectangles_are_drawn_as_asked() {
+    // Means of height over width from 0.3 to 3.3: the middle, and the integral of the exponential over the logarithms.
+    for (ratio_draw, expected) in [(RatioDraw::Uniform, 1.8), (RatioDraw::LogUniform, 3.0 / 11.0_f64.ln())] {
+        let op = Erasing { scale: [0.02, 0.06], ratio_draw, ..Erasing::default() };
+        let mut random = ChaCha8Rng::seed_from_u64(4);
+        let shapes = (0..4000).map(|_| op.draw(600, 600, &mut random).unwrap());
+        let mean = shapes.map(|place| f64::from(place.height) / f64::from(place.width)).sum::<f64>() / 4000.0;
+        assert!((mean - expected).abs() < 0.05, "{ratio_draw:?}: {mean}, {expected} expected");
     }
 }
 

@@ -1,10 +1,14 @@
 //! The transforms of the papers whose figures are repeated here.
 
+use std::path::Path;
+
 use emoxide::image::{Filter, RgbImage};
-use emoxide::preprocess::{Channels, Preprocess};
+use emoxide::preprocess::Preprocess;
 use emoxide_train::augment::crop::FiveCrop;
+use emoxide_train::augment::erase::{Erasing, RatioDraw};
 use emoxide_train::augment::policy::RandAugment;
-use emoxide_train::augment::{AugmentConfig, AugmentError, ImageAugment, SampleKey};
+use emoxide_train::augment::{AugmentConfig, AugmentError, ImageAugment, SampleKey, TensorAugment};
+use emoxide_train::recipe::Recipe;
 use image::Rgb;
 
 use super::KEY;
@@ -19,28 +23,23 @@ fn keys(count: u64) -> impl Iterator<Item = SampleKey> {
     (0..count).map(|index| SampleKey { seed: 0, epoch: 0, index })
 }
 
-/// The comparison of six networks on FER2013, for training and test alike.
-const COMPARISON: &str = "
-    test = true
-    image = [
-        { kind = 'greyscale', probability = 1 },
-        { kind = 'resize', width = 230, height = 230 },
-        { kind = 'rotation', degrees = 15 },
-        { kind = 'random-crop', width = 224, height = 224, padding = 8 },
-        { kind = 'horizontal-flip' },
-    ]
-";
+fn recipe(path: &str) -> Recipe {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes").join(path);
+    Recipe::load(&path, &[]).unwrap()
+}
 
+/// The comparison of six networks on FER2013, for training and test alike.
 fn comparison() -> (AugmentConfig, Preprocess) {
-    let plain = Preprocess { channels: Channels::Grey, mean: vec![0.0], std: vec![1.0], ..Preprocess::imagenet(224) };
-    (config(COMPARISON), plain)
+    let Recipe { data, augment, .. } = recipe("comparison/01-dacl-resnet18-adam.toml");
+    assert_eq!(data.preprocess, Preprocess::comparison(), "recipes and imported weights see the same");
+    (augment, data.preprocess)
 }
 
 #[test]
 fn the_comparison_s_pictures_are_grey_and_of_the_right_size_and_range() {
     let (augment, preprocess) = comparison();
     assert!(augment.test && augment.sets_size());
-    let face = RgbImage::from_fn(48, 48, |x, y| Rgb([(x * 5) as u8, (y * 5) as u8, 255 - (x + y) as u8]));
+    let face = RgbImage::from_fn(48, 48, |x, y| Rgb([(x * 3 + y * 2) as u8; 3]));
     for key in keys(8) {
         let changed = augment.apply(face.clone(), key).unwrap();
         assert_eq!(changed.dimensions(), (224, 224));
@@ -79,32 +78,24 @@ fn the_comparison_s_black_is_at_the_borders() {
 }
 
 #[test]
-fn the_sets_of_transfer_can_be_told() {
-    let crop = |scale: &str, ratio: &str| {
-        format!("{{ kind = 'resized-crop', width = 112, height = 112, scale = {scale}{ratio} }}")
-    };
-    let rotation = "{ kind = 'random-apply', probability = 0.5, ops = [{ kind = 'rotation', degrees = 6 }] }";
-    let square = crop("[0.8, 1.0]", ", ratio = [1.0, 1.0]");
-    let colours = "{ kind = 'greyscale', probability = 0.2 }, { kind = 'random-apply', probability = 0.8, ops = [
-        { kind = 'colour-jitter', brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1 }] }";
-    let flip = "{ kind = 'horizontal-flip' }";
-    let normal = "{ kind = 'erasing', fill = 'normal' }";
-    let sets = [
-        format!("image = [{rotation}, {square}, {flip}, {colours}]\ntensor = [{normal}]"),
-        format!("image = [{rotation}, {square}, {flip}]\ntensor = [{normal}]"),
-        format!(
-            "image = [{}, {flip}, {{ kind = 'rand-augment', ops = 2, magnitude = 15 }}]\n
-            tensor = [{{ kind = 'erasing', scale = [0.02, 0.4], ratio = [0.3, 3.3333333333333335] }}]",
-            crop("[0.08, 1.0]", "")
-        ),
-    ];
+fn the_sets_of_transfer_give_its_size() {
     let face = RgbImage::from_fn(100, 100, |x, y| Rgb([(x * 2) as u8, (y * 2) as u8, 90]));
-    for text in sets {
-        let augment = config(&text);
-        assert!(augment.sets_size());
+    for set in ["rafdb", "rafdb-augment-paper", "rafdb-augment-paddle"] {
+        let augment = recipe(&format!("transfer/{set}.toml")).augment;
+        assert!(augment.sets_size() && !augment.test);
+        let tensor: Vec<&Erasing> = augment.tensor.iter().map(|TensorAugment::Erasing(erasing)| erasing).collect();
+        let [erasing] = tensor.as_slice() else { panic!("{set}: {tensor:?}") };
+        assert_eq!((erasing.probability, erasing.ratio_draw), (0.5, RatioDraw::Uniform), "{set}");
+        let mut pictures = Vec::new();
         for key in keys(40) {
-            assert_eq!(augment.apply(face.clone(), key).unwrap().dimensions(), (112, 112), "{text}");
+            let changed = augment.apply(face.clone(), key).unwrap();
+            assert_eq!(changed.dimensions(), (112, 112), "{set}");
+            pictures.push(changed);
         }
+        let grey = |picture: &RgbImage| picture.pixels().all(|pixel| pixel.0 == [pixel.0[0]; 3]);
+        let greys = pictures.iter().filter(|picture| grey(picture)).count();
+        // A fifth of 40 is expected of APViT's set, and none of the others.
+        assert_eq!(greys > 0, set == "rafdb", "{set}: {greys}");
     }
 }
 
