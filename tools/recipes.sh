@@ -31,7 +31,7 @@ while read -r recipe; do
     loss=$(sed -n 's/.*epoch *1 *loss \([0-9.]*\).*/\1/p' "$work/log")
     printf '%-60s %7s s  loss %-8s %s\n' "$recipe" "$seconds" "${loss:--}" "$state"
     # What a run says, up to its accuracy; all of it where it failed.
-    if [ "$state" = OK ]; then sed '/accuracy/q; s/^/    /' "$work/log"; else sed 's/^/    /' "$work/log"; fi
+    if [ "$state" = OK ]; then sed 's/^/    /; /accuracy/q' "$work/log"; else sed 's/^/    /' "$work/log"; fi
     rm -rf "$work/run"
 done <<<"$recipes"
 
