@@ -18,3 +18,8 @@ default-model ferplus:
 # Two steps of every recipe, or of those whose path holds `part`, on drawn faces.
 recipes part="":
     tools/recipes.sh "{{part}}"
+
+# Checkpoints with the authors' names, imported at full size and compared with PyTorch picture by picture.
+imports work:
+    cargo build --release
+    python3 tools/check_imports.py target/release/emoxide "{{work}}"
