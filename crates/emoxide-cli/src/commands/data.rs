@@ -68,6 +68,24 @@ enum LayoutName {
     Ferplus,
     /// basic/EmoLabel and basic/Image/aligned
     Rafdb,
+    /// basic/Image/original and basic/Annotation/boundingbox
+    RafdbOriginal,
+    /// train_set and val_set, as of 2021
+    Affectnet,
+    /// Train and Val, one folder a class
+    Sfew,
+    /// Train_Aligned_Faces and Val_Aligned_Faces
+    SfewAligned,
+    /// TIFF files
+    Jaffe,
+    /// label/label.lst, pictures with more than the face
+    Expw,
+    /// list/*_list.txt, pictures with more than the face
+    Afed,
+    /// train, valid and test, one folder a class
+    Mma,
+    /// Emotion and cohn-kanade-images
+    Ckplus,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
@@ -91,6 +109,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
                 LayoutName::Fer2013 => Layout::Fer2013,
                 LayoutName::Ferplus => Layout::FerPlus,
                 LayoutName::Rafdb => Layout::RafDb,
+                LayoutName::RafdbOriginal => Layout::RafDbOriginal,
+                LayoutName::Affectnet => Layout::AffectNet,
+                LayoutName::Sfew => Layout::Sfew,
+                LayoutName::SfewAligned => Layout::SfewAligned,
+                LayoutName::Jaffe => Layout::Jaffe,
+                LayoutName::Expw => Layout::ExpW,
+                LayoutName::Afed => Layout::Afed,
+                LayoutName::Mma => Layout::Mma,
+                LayoutName::Ckplus => Layout::CkPlus,
             };
             let config = SynthConfig { layout, out: out.clone(), per_class: *per_class as usize, seed: *seed };
             let written = config.write()?;
@@ -110,11 +137,25 @@ fn list() -> Result<Finish> {
                  ferplus=TABLE@IMAGES where they lie apart"
             }
             Layout::RafDb => "basic/EmoLabel/list_patition_label.txt and basic/Image/aligned/*",
+            Layout::RafDbOriginal => "the same with basic/Image/original/* and basic/Annotation/boundingbox/*",
+            Layout::AffectNet => {
+                "train_set and val_set (images, annotations/*_exp.npy), or training.csv, validation.csv and \
+                 Manually_Annotated_Images"
+            }
+            Layout::Sfew => "Train|Val/<class>/*, or Train|Val/imgs/<class>/* and Annotations/Bboxs (SFEW 2.0, frames)",
+            Layout::SfewAligned => "Train|Val_Aligned_Faces/<class>/* (SFEW 2.0, the official aligned faces)",
+            Layout::Jaffe => "KA.AN1.39.tiff and so on, in jaffedbase, jaffe or images",
+            Layout::ExpW => "label/label.lst and image/origin/*; the splits are random thirds of every class",
+            Layout::Afed => "list/train_list.txt, list/val_list.txt and images/*, as in the CD-FER benchmark",
+            Layout::Mma => "train|valid|test/<class>/*, perhaps below MMAFEDB",
+            Layout::CkPlus => {
+                "Emotion/*/*/*_emotion.txt and cohn-kanade-images; the last frame of every labelled sequence"
+            }
             Layout::Folder => "<class>/*, or train|valid|test/<class>/*",
             Layout::Manifest => "a CSV with path,label[,split]; manifest=TABLE@IMAGES where they lie apart",
         };
         let splits: Vec<_> = layout.splits().iter().map(|split| split.name()).collect();
-        writeln!(sink, "{:<9} {form}\n{:<9} splits: {}", layout.name(), "", splits.join(", "))?;
+        writeln!(sink, "{:<14} {form}\n{:<14} splits: {}", layout.name(), "", splits.join(", "))?;
     }
     sink.flush()?;
     Ok(Finish::Done)

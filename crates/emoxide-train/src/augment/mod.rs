@@ -21,7 +21,7 @@ use erase::Erasing;
 use noise::{GaussianNoise, RgbShift};
 use policy::RandAugment;
 pub use random::{SampleKey, normal_pair};
-use random::{Stage, check_probability, happens};
+use random::{Stage, check_probability, happens, uniform};
 use warp::{Affine, Rotation};
 
 /// Everything that is done to a training picture: the section `augment` of a recipe.
@@ -31,6 +31,10 @@ pub struct AugmentConfig {
     /// Whether the pictures that a run is chosen by and tested on are changed too, as some papers' programs do by one transform
     /// for both. What each one gets follows from the run's seed and its place in the data set; every figure says so.
     pub test: bool,
+    /// Whether the box of a face that is cut out of its picture grows or shrinks: each edge moves by a whole number of pixels,
+    /// opposite edges by the same one, uniform within the tenth of the box's side by which all boxes are enlarged. As in the
+    /// CD-FER benchmark (Chen et al., 2022); only for data sets that have boxes.
+    pub box_jitter: bool,
     /// Done to the decoded 8-bit picture, before the preprocessing that training shares with inference.
     pub image: Vec<ImageAugment>,
     /// Done to the normalised input of the network, after it.
@@ -134,7 +138,7 @@ impl AugmentError {
 impl AugmentConfig {
     /// Whether nothing is done.
     pub fn is_empty(&self) -> bool {
-        self.image.is_empty() && self.tensor.is_empty()
+        self.image.is_empty() && self.tensor.is_empty() && !self.box_jitter
     }
 
     /// Whether an operation decides on the size of the picture, so that its result is no whole picture any more.
@@ -149,6 +153,13 @@ impl AugmentConfig {
         }
         self.image.iter().try_for_each(ImageAugment::check)?;
         self.tensor.iter().try_for_each(|TensorAugment::Erasing(op)| op.check())
+    }
+
+    /// How far the edges of a face's box move, for [`DataSet::load_changed`](crate::data::DataSet::load_changed): two numbers
+    /// in `[0, 1)`. `None` where boxes stay.
+    pub(crate) fn box_shift(&self, key: SampleKey) -> Option<[f64; 2]> {
+        let mut random = key.generator(Stage::Box);
+        self.box_jitter.then(|| [uniform([0.0, 1.0], &mut random), uniform([0.0, 1.0], &mut random)])
     }
 
     /// Runs the operations on a picture. The same key gives the same result, whatever was done before.

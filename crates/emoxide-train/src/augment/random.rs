@@ -18,11 +18,12 @@ pub struct SampleKey {
     pub index: u64,
 }
 
-/// The two stages draw from separate streams, so that a change to one leaves the other as it was.
+/// The stages draw from separate streams, so that a change to one leaves the others as they were.
 #[derive(Clone, Copy)]
 pub(super) enum Stage {
     Image,
     Tensor,
+    Box,
 }
 
 impl SampleKey {
@@ -31,6 +32,7 @@ impl SampleKey {
         let stage = match stage {
             Stage::Image => 1_u64,
             Stage::Tensor => 2,
+            Stage::Box => 3,
         };
         let mut bytes = [0; 32];
         for (part, value) in bytes.chunks_exact_mut(8).zip([self.seed, self.epoch, self.index, stage]) {

@@ -139,7 +139,10 @@ impl DataSpec {
             if !seen.insert(&sample.name) {
                 continue;
             }
-            let missing = matches!(&sample.source, Source::File(path) if !path.is_file());
+            let missing = match &sample.source {
+                Source::File(path) | Source::Face { file: path, .. } => !path.is_file(),
+                Source::Pixels48(_) => false,
+            };
             let unreadable = thorough && !missing && data.load_image(index).is_err();
             report.missing += usize::from(missing);
             report.unreadable += usize::from(unreadable);

@@ -15,8 +15,8 @@ pub enum DataError {
     Spec(String),
     /// The name before `=` chooses no reader.
     #[error(
-        "`{0}` is not a known data set; known are fer2013, ferplus, rafdb, and for your own pictures \
-         folder=DIR (one folder a class) and manifest=FILE.csv (columns path, label and, if you like, split)"
+        "`{0}` is not a known data set; known are fer2013, ferplus, rafdb, rafdb-original, affectnet, sfew, sfew-aligned, jaffe, expw, \
+         afed, mma, ckplus, and for your own pictures folder=DIR (one folder a class) and manifest=FILE.csv (columns path, label and, if you like, split)"
     )]
     UnknownLayout(String),
     /// Not a split's name.
@@ -122,6 +122,14 @@ pub enum DataError {
         path: PathBuf,
         /// What the decoder says.
         source: emoxide::image::ImageError,
+    },
+    /// A box that leaves nothing of its picture.
+    #[error("{path}: the face's box {bounds:?} (left, top, right, bottom) holds no pixel of it", path = path.display())]
+    Box {
+        /// The picture.
+        path: PathBuf,
+        /// The box.
+        bounds: [i32; 4],
     },
     /// A picture could not be written.
     #[error("{path} could not be written: {source}", path = path.display())]

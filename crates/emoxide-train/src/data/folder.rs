@@ -106,7 +106,7 @@ fn classes_of(folders: &[(Expression, PathBuf)]) -> Result<Classes, DataError> {
 }
 
 /// Visible folders directly below `root`, sorted.
-fn folders(root: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub(super) fn folders(root: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut found = Vec::new();
     for entry in fs_err::read_dir(root)? {
         let path = entry?.path();
@@ -120,7 +120,7 @@ fn folders(root: &Path) -> Result<Vec<PathBuf>, DataError> {
 }
 
 /// Pictures directly below `folder`, sorted; other files are passed over.
-fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub(super) fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut found = Vec::new();
     for entry in fs_err::read_dir(folder)? {
         let path = entry?.path();

@@ -3,20 +3,28 @@
 //! Every reader hands out the same thing, a [`DataSet`]: samples that name their picture, labels that are indices into
 //! (or distributions over) the set's own [`Classes`], in the toolkit's canonical order. Pictures are decoded when asked for.
 
+mod afed;
+mod affectnet;
 mod check;
+mod ckplus;
 mod decode;
 mod error;
+mod expw;
 mod fer2013;
 mod ferplus;
 mod folder;
 mod hold_out;
+mod jaffe;
 mod manifest;
+mod mma;
 mod published;
 mod rafdb;
+mod sfew;
 mod spec;
 pub mod synth;
 mod table;
 mod votes;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -39,6 +47,14 @@ pub(crate) const FER_SIDE: u32 = 48;
 pub enum Source {
     /// An image file in any format that the toolkit decodes.
     File(PathBuf),
+    /// A face in an image file, cut out with a tenth of the box's width and height more on each side, as far as the picture
+    /// goes (the CD-FER benchmark, Chen et al., 2022).
+    Face {
+        /// The image file.
+        file: PathBuf,
+        /// Left, top, right and bottom edge of the box in pixels.
+        bounds: [i32; 4],
+    },
     /// 48x48 grey values, rows from top to bottom, as in `fer2013.csv`.
     Pixels48(Box<[u8]>),
 }
@@ -163,7 +179,18 @@ impl DataSet {
 
     /// Decodes the picture of sample `index`.
     pub fn load_image(&self, index: usize) -> Result<RgbImage, DataError> {
-        decode::load(&self.samples[index].source)
+        decode::load(&self.samples[index].source, None)
+    }
+
+    /// As [`load_image`](Self::load_image), but where the picture is a face cut out by its box, the box changes: by `shift`, a
+    /// place in `[0, 1)` between its largest and its smallest size, for columns and rows.
+    pub fn load_changed(&self, index: usize, shift: [f64; 2]) -> Result<RgbImage, DataError> {
+        decode::load(&self.samples[index].source, Some(shift))
+    }
+
+    /// Whether there are faces that are cut out by boxes.
+    pub fn has_boxes(&self) -> bool {
+        self.samples.iter().any(|sample| matches!(sample.source, Source::Face { .. }))
     }
 
     /// The class of every sample; of votes the largest share.

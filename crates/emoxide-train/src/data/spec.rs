@@ -7,7 +7,10 @@ use std::str::FromStr;
 use emoxide::labels::Expression;
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, DataSet, LabelRule, Split, fer2013, ferplus, folder, manifest, rafdb};
+use super::{
+    DataError, DataSet, LabelRule, Split, afed, affectnet, ckplus, expw, fer2013, ferplus, folder, jaffe, manifest,
+    mma, rafdb, sfew,
+};
 
 /// The layouts that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,6 +22,26 @@ pub enum Layout {
     FerPlus,
     /// RAF-DB, basic expressions: `basic/EmoLabel/list_patition_label.txt` and `basic/Image/aligned`.
     RafDb,
+    /// RAF-DB, the faces in the original pictures: `basic/Image/original` and `basic/Annotation/boundingbox`.
+    #[serde(rename = "rafdb-original")]
+    RafDbOriginal,
+    /// `AffectNet`: the tables of 2017, or the folders of 2021.
+    AffectNet,
+    /// SFEW 2.0, frames: `Train|Val/<class>/*`.
+    Sfew,
+    /// SFEW 2.0, aligned faces: `Train|Val_Aligned_Faces/<class>/*`.
+    #[serde(rename = "sfew-aligned")]
+    SfewAligned,
+    /// JAFFE: pictures whose names say their expression.
+    Jaffe,
+    /// `ExpW`: `label/label.lst` and `image/origin`.
+    ExpW,
+    /// AFED as in the CD-FER benchmark: `list/*_list.txt` and `images`.
+    Afed,
+    /// MMAFEDB: class folders in train, valid and test.
+    Mma,
+    /// CK+: `Emotion` and `cohn-kanade-images`.
+    CkPlus,
     /// One folder a class, in folders of splits or without.
     Folder,
     /// A CSV table with columns `path`, `label` and perhaps `split`.
@@ -27,7 +50,22 @@ pub enum Layout {
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 5] = [Self::Fer2013, Self::FerPlus, Self::RafDb, Self::Folder, Self::Manifest];
+    pub const ALL: [Self; 14] = [
+        Self::Fer2013,
+        Self::FerPlus,
+        Self::RafDb,
+        Self::RafDbOriginal,
+        Self::AffectNet,
+        Self::Sfew,
+        Self::SfewAligned,
+        Self::Jaffe,
+        Self::ExpW,
+        Self::Afed,
+        Self::Mma,
+        Self::CkPlus,
+        Self::Folder,
+        Self::Manifest,
+    ];
 
     /// The name before `=`.
     pub fn name(self) -> &'static str {
@@ -35,6 +73,15 @@ impl Layout {
             Self::Fer2013 => "fer2013",
             Self::FerPlus => "ferplus",
             Self::RafDb => "rafdb",
+            Self::RafDbOriginal => "rafdb-original",
+            Self::AffectNet => "affectnet",
+            Self::Sfew => "sfew",
+            Self::SfewAligned => "sfew-aligned",
+            Self::Jaffe => "jaffe",
+            Self::ExpW => "expw",
+            Self::Afed => "afed",
+            Self::Mma => "mma",
+            Self::CkPlus => "ckplus",
             Self::Folder => "folder",
             Self::Manifest => "manifest",
         }
@@ -44,8 +91,12 @@ impl Layout {
     pub fn splits(self) -> &'static [Split] {
         match self {
             Self::Fer2013 => &[Split::Train, Split::Public, Split::Private],
-            Self::FerPlus | Self::Folder | Self::Manifest => &[Split::Train, Split::Valid, Split::Test],
-            Self::RafDb => &[Split::Train, Split::Test],
+            Self::FerPlus | Self::ExpW | Self::Mma | Self::Folder | Self::Manifest => {
+                &[Split::Train, Split::Valid, Split::Test]
+            }
+            Self::RafDb | Self::RafDbOriginal => &[Split::Train, Split::Test],
+            Self::AffectNet | Self::Sfew | Self::SfewAligned | Self::Afed => &[Split::Train, Split::Valid],
+            Self::Jaffe | Self::CkPlus => &[Split::Test],
         }
     }
 
@@ -55,7 +106,7 @@ impl Layout {
         let holds: fn(&str, Split) -> Option<bool> = match self {
             Self::Fer2013 => fer2013::usage_in_split,
             Self::FerPlus => ferplus::fer2013_part,
-            Self::RafDb | Self::Folder | Self::Manifest => return Vec::new(),
+            _ => return Vec::new(),
         };
         ["Training", "PublicTest", "PrivateTest"].into_iter().filter(|part| holds(part, split) == Some(true)).collect()
     }
@@ -75,7 +126,7 @@ impl FromStr for Layout {
             text.to_lowercase().replace('+', "plus").chars().filter(char::is_ascii_alphanumeric).collect();
         Self::ALL
             .into_iter()
-            .find(|layout| layout.name() == plain)
+            .find(|layout| layout.name().replace('-', "") == plain)
             .ok_or_else(|| DataError::UnknownLayout(text.to_owned()))
     }
 }
@@ -109,7 +160,16 @@ impl DataSpec {
         let data = match self.layout {
             Layout::Fer2013 => fer2013::read(&self.path, split)?,
             Layout::FerPlus => ferplus::read(&self.path, self.images.as_deref(), split, options.label_rule)?,
-            Layout::RafDb => rafdb::read(&self.path, split)?,
+            Layout::RafDb => rafdb::read(&self.path, split, false)?,
+            Layout::RafDbOriginal => rafdb::read(&self.path, split, true)?,
+            Layout::AffectNet => affectnet::read(&self.path, split)?,
+            Layout::Sfew => sfew::read(&self.path, split, false)?,
+            Layout::SfewAligned => sfew::read(&self.path, split, true)?,
+            Layout::Jaffe => jaffe::read(&self.path, split)?,
+            Layout::ExpW => expw::read(&self.path, split)?,
+            Layout::Afed => afed::read(&self.path, split)?,
+            Layout::Mma => mma::read(&self.path, split)?,
+            Layout::CkPlus => ckplus::read(&self.path, split)?,
             Layout::Folder => folder::read(&self.path, split)?,
             Layout::Manifest => manifest::read(&self.path, self.images.as_deref(), split)?,
         };

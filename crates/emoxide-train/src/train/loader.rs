@@ -80,19 +80,28 @@ impl Making<'_> {
         let mut images = vec![0.0; self.preprocess.len() * indices.len()];
         let slots = images.par_chunks_exact_mut(self.preprocess.len());
         slots.zip(indices).enumerate().try_for_each(|(offset, (slot, &index))| {
-            let image = self.data.load_image(index)?;
-            self.write(image, position + offset as u64, slot)
+            let position = position + offset as u64;
+            let image = match self.key(position).and_then(|(augment, key)| augment.box_shift(key)) {
+                Some(shift) => self.data.load_changed(index, shift)?,
+                None => self.data.load_image(index)?,
+            };
+            self.write(image, position, slot)
         })?;
         Ok(images)
     }
 
-    fn write(&self, image: RgbImage, index: u64, slot: &mut [f32]) -> Result<(), TrainError> {
+    /// What is changed in the sample at `position`, and its random numbers.
+    fn key(&self, position: u64) -> Option<(&AugmentConfig, SampleKey)> {
+        let Changes { augment, seed } = self.changes?;
+        Some((augment, SampleKey { seed, epoch: self.epoch, index: position }))
+    }
+
+    fn write(&self, image: RgbImage, position: u64, slot: &mut [f32]) -> Result<(), TrainError> {
         let preprocess = self.preprocess;
-        let Some(Changes { augment, seed }) = self.changes else {
+        let Some((augment, key)) = self.key(position) else {
             preprocess.write(&preprocess.fit(&image), slot);
             return Ok(());
         };
-        let key = SampleKey { seed, epoch: self.epoch, index };
         let image = augment.apply(image, key)?;
         // A window that the changes cut out is the input; a whole picture has yet to be brought to size.
         let image = if augment.sets_size() { Cow::Borrowed(&image) } else { preprocess.fit(&image) };

@@ -143,6 +143,11 @@ pub enum TrainError {
     /// No pictures to train on.
     #[error("the training split of `{0}` holds too few pictures for one batch")]
     Empty(Layout),
+    /// Boxes to change where there are none.
+    #[error(
+        "augment.box_jitter changes the boxes of faces, and `{0}` has none: remove it, or use a data set with boxes"
+    )]
+    NoBoxes(Layout),
     /// The run's folder.
     #[error(transparent)]
     RunDir(#[from] RunDirError),

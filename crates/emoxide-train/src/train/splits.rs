@@ -31,6 +31,9 @@ impl Splits {
         let test =
             data.test.iter().map(|part| Ok((part.clone(), read(part)?))).collect::<Result<Vec<_>, TrainError>>()?;
         let all = read(&data.train)?;
+        if job.recipe.augment.box_jitter && !all.has_boxes() {
+            return Err(TrainError::NoBoxes(data.train.set));
+        }
         for (part, set) in &test {
             refuse_overlap((&data.train, &all), (part, set))?;
         }

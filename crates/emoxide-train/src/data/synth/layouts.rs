@@ -7,14 +7,23 @@ use emoxide::labels::Expression;
 use image::{DynamicImage, RgbImage};
 use rand::Rng;
 
-use super::{DataError, DataSpec, Drawn, Layout, Split};
+use super::{DataError, DataSpec, Drawn, Layout, Split, published};
 
 /// Writes every picture, and the tables that go with them.
 pub(super) fn write(layout: Layout, out: &Path, drawn: Vec<Drawn>) -> Result<DataSpec, DataError> {
     match layout {
         Layout::Fer2013 => fer2013(out, &drawn)?,
         Layout::FerPlus => ferplus(out, drawn)?,
-        Layout::RafDb => rafdb(out, &drawn)?,
+        Layout::RafDb => rafdb(out, &drawn, false)?,
+        Layout::RafDbOriginal => rafdb(out, &drawn, true)?,
+        Layout::AffectNet => published::affectnet(out, &drawn)?,
+        Layout::Sfew => published::sfew(out, &drawn, false)?,
+        Layout::SfewAligned => published::sfew(out, &drawn, true)?,
+        Layout::Jaffe => published::jaffe(out, &drawn)?,
+        Layout::ExpW => published::expw(out, &drawn)?,
+        Layout::Afed => published::afed(out, &drawn)?,
+        Layout::Mma => published::mma(out, &drawn)?,
+        Layout::CkPlus => published::ckplus(out, &drawn)?,
         Layout::Folder => {
             for face in &drawn {
                 save(&face.image, &out.join(folder_name(face)))?;
@@ -69,8 +78,8 @@ fn ferplus(out: &Path, drawn: Vec<Drawn>) -> Result<(), DataError> {
     Ok(fs_err::write(out.join("fer2013new.csv"), table)?)
 }
 
-/// `basic/EmoLabel/list_patition_label.txt` and the aligned pictures.
-fn rafdb(out: &Path, drawn: &[Drawn]) -> Result<(), DataError> {
+/// `basic/EmoLabel/list_patition_label.txt` and the aligned pictures, or the original ones and the boxes of their faces.
+fn rafdb(out: &Path, drawn: &[Drawn], original: bool) -> Result<(), DataError> {
     let mut list = String::new();
     let mut numbers = [0, 0];
     for face in drawn {
@@ -78,7 +87,18 @@ fn rafdb(out: &Path, drawn: &[Drawn]) -> Result<(), DataError> {
         let number = &mut numbers[usize::from(test)];
         *number += 1;
         let stem = if test { format!("test_{number:04}") } else { format!("train_{number:05}") };
-        save(&face.image, &out.join(format!("basic/Image/aligned/{stem}_aligned.jpg")))?;
+        if original {
+            published::within(&face.image, &out.join(format!("basic/Image/original/{stem}.jpg")))?;
+            let boxes = out.join("basic/Annotation/boundingbox");
+            fs_err::create_dir_all(&boxes)?;
+            let [first, end] = published::edges(&face.image);
+            fs_err::write(
+                boxes.join(format!("{stem}_boundingbox.txt")),
+                format!("{first}.0 {first}.0 {end}.0 {end}.0\n"),
+            )?;
+        } else {
+            save(&face.image, &out.join(format!("basic/Image/aligned/{stem}_aligned.jpg")))?;
+        }
         let code = match face.expression {
             Expression::Surprise => 1,
             Expression::Fear => 2,
@@ -138,16 +158,16 @@ fn usage(split: Split) -> &'static str {
     }
 }
 
-fn line(text: &mut String, parts: std::fmt::Arguments<'_>) {
+pub(super) fn line(text: &mut String, parts: std::fmt::Arguments<'_>) {
     writeln!(text, "{parts}").expect("writing to a string cannot fail");
 }
 
-fn save(image: &RgbImage, path: &Path) -> Result<(), DataError> {
+pub(super) fn save(image: &RgbImage, path: &Path) -> Result<(), DataError> {
     save_dynamic(&image.clone().into(), path)
 }
 
 /// Encodes by the extension of the path.
-fn save_dynamic(image: &DynamicImage, path: &Path) -> Result<(), DataError> {
+pub(super) fn save_dynamic(image: &DynamicImage, path: &Path) -> Result<(), DataError> {
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder)?;
     }

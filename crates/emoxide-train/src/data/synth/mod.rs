@@ -6,6 +6,7 @@
 mod layouts;
 mod person;
 mod pose;
+mod published;
 mod render;
 
 use std::path::PathBuf;
@@ -52,7 +53,7 @@ impl SynthConfig {
         }
         fs_err::create_dir_all(&self.out)?;
         let jobs = self.jobs();
-        let side = if self.layout == Layout::RafDb { 100 } else { super::FER_SIDE };
+        let side = if matches!(self.layout, Layout::RafDb | Layout::RafDbOriginal) { 100 } else { super::FER_SIDE };
         let drawn = jobs.into_par_iter().map(|(split, expression, index)| {
             let mut random = generator(self.seed, split as u64, expression as u64, index as u64);
             let image = draw_with(expression, side, &mut random);

@@ -2,6 +2,7 @@
 
 mod fer;
 mod folders;
+mod published;
 
 use std::path::{Path, PathBuf};
 
