@@ -56,7 +56,7 @@ impl SparseCentre {
     /// # Panics
     /// Where the network gives no attention, or one of another shape than its embedding.
     pub fn forward(&mut self, outputs: Outputs, targets: Tensor<2>) -> Tensor<1> {
-        let Outputs { logits, embedding, attention } = outputs;
+        let Outputs { logits, embedding, attention, .. } = outputs;
         let attention = attention.expect("`Objective::check` refuses networks without attention");
         let [batch, width] = embedding.dims();
         assert_eq!(attention.dims(), [batch, width], "attention has the shape of the embedding");
