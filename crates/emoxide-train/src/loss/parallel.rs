@@ -128,11 +128,14 @@ impl ParallelLoss {
     pub fn forward(&self, outputs: Outputs, targets: Tensor<2>) -> Tensor<1> {
         let Parallel { global, local, branches } =
             outputs.parallel.expect("`Objective::check` refuses networks without parallel branches");
+        let mut loss = self.cross_entropy.forward(global, targets.clone());
         // A term that does not count must not spoil the gradients either.
-        let counts = |weight: f64, term: &dyn Fn() -> Tensor<1>| (weight != 0.0).then(|| term() * weight);
-        let local = counts(self.local_weight, &|| self.cross_entropy.forward(local.clone(), targets.clone()));
-        let orthogonal = counts(self.orthogonality.weight, &|| self.orthogonality.penalty(branches.clone()));
-        let global = self.cross_entropy.forward(global, targets.clone());
-        [local, orthogonal].into_iter().flatten().fold(global, |sum, term| sum + term)
+        if self.local_weight > 0.0 {
+            loss = loss + self.cross_entropy.forward(local, targets) * self.local_weight;
+        }
+        if self.orthogonality.weight > 0.0 {
+            loss = loss + self.orthogonality.penalty(branches) * self.orthogonality.weight;
+        }
+        loss
     }
 }

@@ -1,4 +1,4 @@
-//! The improved residual trunk of InsightFace, which is another one than face.evoLVe's ([`Ir`](super::Ir)): a norm behind
+//! The improved residual trunk of `InsightFace`, which is another one than face.evoLVe's ([`Ir`](super::Ir)): a norm behind
 //! the first convolution of every unit, and a convolution around the first unit of every stage.
 //!
 //! Paper: ArcFace, arXiv 1801.07698. Reference: deepinsight/insightface, `iresnet50`, whose names the parameters have.
@@ -51,7 +51,7 @@ impl Unit {
     }
 }
 
-/// InsightFace's trunk; made by [`Iresnet::new`].
+/// The trunk of `InsightFace`; made by [`Iresnet::new`].
 #[derive(Module, Debug)]
 pub(super) struct Iresnet {
     conv1: Conv2d,

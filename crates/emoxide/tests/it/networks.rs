@@ -98,7 +98,7 @@ fn pcm() -> Vec<Case> {
         input_channels: 1,
         base: PcmBase::Resnet(trunk),
         branches: 1,
-        msh: MshConfig { enabled: false, ..MshConfig::default() },
+        msh: MshConfig { depth: 0, ..MshConfig::default() },
         head: GlobalInput::Mean,
         predict: Predict::Local,
         ..paper.clone()

@@ -16,7 +16,7 @@ fn images(batch: usize, device: &Device) -> Tensor<4> {
 }
 
 fn without_msh() -> MshConfig {
-    MshConfig { enabled: false, ..MshConfig::default() }
+    MshConfig { depth: 0, ..MshConfig::default() }
 }
 
 /// The paper's branches on a trunk of a few channels.
@@ -196,10 +196,10 @@ fn settings_that_cannot_be_are_refused_by_key() {
         (r#", "kernel": 2"#, "network.kernel: is 2, may be 1, 3, 5 or 7"),
         (r#", "base": {"kind": "ir", "units": [1]}"#, "network.base.units: 1 stages, but `widths` has 4"),
         (r#", "msh": {"heads": 5}"#, "network.msh.heads: is 5, must divide the width of a token, which is 64"),
-        (r#", "msh": {"depth": 0}"#, "network.msh.depth: is 0, may be 1 to 100"),
-        (r#", "branches": 0"#, "network.msh.enabled: is set, but without `branches` there are no tokens to attend to"),
+        (r#", "msh": {"depth": 101}"#, "network.msh.depth: is 101, may be 0 to 100"),
+        (r#", "branches": 0"#, "network.msh.depth: is 1, but without `branches` there are no tokens to attend to"),
         (
-            r#", "branches": 0, "msh": {"enabled": false}, "predict": "local""#,
+            r#", "branches": 0, "msh": {"depth": 0}, "predict": "local""#,
             "network.predict: without `branches` it may only be global",
         ),
         (

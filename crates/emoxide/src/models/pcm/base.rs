@@ -44,7 +44,7 @@ impl FaceTrunkConfig {
 pub enum PcmBase {
     /// The trunk of face.evoLVe.
     Ir(FaceTrunkConfig),
-    /// The trunk of InsightFace.
+    /// The trunk of `InsightFace`.
     Iresnet(FaceTrunkConfig),
     /// The trunk of a residual network.
     Resnet(TrunkConfig),

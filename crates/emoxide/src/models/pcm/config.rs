@@ -82,12 +82,10 @@ impl Xavier {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MshConfig {
-    /// Whether the tokens attend to each other at all, and have positions.
-    pub enabled: bool,
+    /// Layers; 0 for neither attention nor positions nor class token.
+    pub depth: usize,
     /// Whether a learned token stands behind the others.
     pub cls_token: bool,
-    /// Layers.
-    pub depth: usize,
     /// Heads of each layer; they divide the width of a token. The paper does not say how many.
     pub heads: usize,
     /// Factor of the products of queries and keys.
@@ -102,16 +100,7 @@ pub struct MshConfig {
 
 impl Default for MshConfig {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            cls_token: true,
-            depth: 1,
-            heads: 4,
-            scale: Scale::Head,
-            out_proj: false,
-            pre_norm: false,
-            mlp_ratio: 0,
-        }
+        Self { depth: 1, cls_token: true, heads: 4, scale: Scale::Head, out_proj: false, pre_norm: false, mlp_ratio: 0 }
     }
 }
 
@@ -167,7 +156,7 @@ impl Default for PcmConfig {
 impl PcmConfig {
     /// Neither branches nor attention: trunk, global vector and one head, the first row of the paper's Table 2.
     pub fn baseline() -> Self {
-        Self { branches: 0, msh: MshConfig { enabled: false, ..MshConfig::default() }, ..Self::default() }
+        Self { branches: 0, msh: MshConfig { depth: 0, ..MshConfig::default() }, ..Self::default() }
     }
 
     /// Whether a network can be built from this.
@@ -181,8 +170,10 @@ impl PcmConfig {
         check(token <= WIDEST, "width", || format!("makes tokens of {token} numbers, they may have up to {WIDEST}"))?;
         check(matches!(kernel, 1 | 3 | 5 | 7), "kernel", || format!("is {kernel}, may be 1, 3, 5 or 7"))?;
         if branches == 0 {
-            let reason = || "is set, but without `branches` there are no tokens to attend to".to_owned();
-            check(!self.msh.enabled, "msh.enabled", reason)?;
+            let depth = self.msh.depth;
+            check(depth == 0, "msh.depth", || {
+                format!("is {depth}, but without `branches` there are no tokens to attend to")
+            })?;
             check(self.predict == Predict::Global, "predict", || {
                 "without `branches` it may only be global".to_owned()
             })?;
@@ -197,11 +188,8 @@ impl PcmConfig {
 
     fn check_msh(&self) -> Result<(), ConfigError> {
         let (MshConfig { depth, heads, mlp_ratio, .. }, width) = (self.msh, self.token_width());
-        if !self.msh.enabled {
-            return Ok(());
-        }
-        check((1..=DEEPEST).contains(&depth), "msh.depth", || format!("is {depth}, may be 1 to {DEEPEST}"))?;
-        check(heads > 0 && width.is_multiple_of(heads), "msh.heads", || {
+        check(depth <= DEEPEST, "msh.depth", || format!("is {depth}, may be 0 to {DEEPEST}"))?;
+        check(depth == 0 || heads > 0 && width.is_multiple_of(heads), "msh.heads", || {
             format!("is {heads}, must divide the width of a token, which is {width}")
         })?;
         check(mlp_ratio <= 16, "msh.mlp_ratio", || format!("is {mlp_ratio}, may be 0 to 16"))
@@ -233,7 +221,7 @@ impl PcmConfig {
     }
 
     fn class_token(&self) -> bool {
-        self.msh.enabled && self.msh.cls_token
+        self.msh.depth > 0 && self.msh.cls_token
     }
 
     /// Numbers of the vector of the whole face.

@@ -29,7 +29,7 @@ impl PcmConfig {
     pub fn init(&self, classes: usize, device: &Device) -> Pcm {
         let (channels, draw) = (self.base.channels(), self.init.initializer());
         let branch = |inputs| Branch {
-            conv: conv(&draw, Conv2dConfig::new(inputs, self.width, self.kernel), device),
+            conv: conv(&draw, &Conv2dConfig::new(inputs, self.width, self.kernel), device),
             bn: self.norm.then(|| BatchNorm::new(self.width, device)),
         };
         let stage = |&inputs: &usize| (0..self.branches).map(|_| branch(inputs)).collect();
@@ -43,9 +43,9 @@ impl PcmConfig {
             backbone: self.base.init(self.input_channels, device),
             pcm: if self.branches > 0 { channels.iter().map(stage).collect() } else { Vec::new() },
             global: (self.global == GlobalVector::Conv).then(|| Global {
-                conv: conv(&draw, Conv2dConfig::new(last, self.token_width(), 3).with_bias(true), device),
+                conv: conv(&draw, &Conv2dConfig::new(last, self.token_width(), 3).with_bias(true), device),
             }),
-            msh: self.msh.enabled.then(|| Msh::new(self, device)),
+            msh: (self.msh.depth > 0).then(|| Msh::new(self, device)),
             head_loc: (self.branches > 0).then(|| xavier(&draw, local, classes, device)),
             head_glo: xavier(&draw, read, classes, device),
             tokens: self.all_tokens(),
@@ -66,7 +66,7 @@ fn xavier(draw: &Initializer, inputs: usize, outputs: usize, device: &Device) ->
 }
 
 /// A convolution with weights of its own initialisation and bias 0.
-fn conv(draw: &Initializer, config: Conv2dConfig, device: &Device) -> Conv2d {
+fn conv(draw: &Initializer, config: &Conv2dConfig, device: &Device) -> Conv2d {
     let mut conv = config.init(device);
     let [outputs, inputs, rows, cols] = conv.weight.lazy_shape().dims();
     let area = rows * cols;
@@ -100,6 +100,7 @@ struct Global {
 
 /// A trunk, branches on each of its stages, and attention between what they see; made by [`PcmConfig::init`].
 #[derive(Module, Debug)]
+#[expect(clippy::struct_field_names, reason = "the fields are the parameters' names")]
 pub struct Pcm {
     backbone: Backbone,
     /// By stage and branch; empty in the baseline.

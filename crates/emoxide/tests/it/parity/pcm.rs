@@ -19,7 +19,7 @@ fn small(widths: &[usize]) -> PcmConfig {
 }
 
 fn without_msh() -> MshConfig {
-    MshConfig { enabled: false, ..MshConfig::default() }
+    MshConfig { depth: 0, ..MshConfig::default() }
 }
 
 #[test]
