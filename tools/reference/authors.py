@@ -14,6 +14,7 @@ from typing import Callable
 
 import comparison
 import numpy as np
+import pcm
 import portable
 import torch
 import transfer
@@ -199,6 +200,13 @@ def paddle_transfer(network, full, small=None):
     )
 
 
+def small_pcm():
+    return pcm.Pcm(pcm.IrTrunk([4, 6, 8], [1, 2, 1], 4), 3, branches=2, width=4)
+
+
+# No code of its authors is known; the only layer of attention has no number here.
+PCM = renamed((r"^msh\.layers\.0\.", "msh."))
+
 SOURCES = {
     "transfer-pytorch": mmcls_transfer(
         "transfer-pytorch", full_transfer(after=True), lambda: small_transfer(after=True)
@@ -260,6 +268,10 @@ SOURCES = {
         authors=OFFICIAL_DACL,
         statistics=((0.5752, 0.4495, 0.4012), (0.2086, 0.1911, 0.1827)),
     ),
+    "pcm": Source("pcm", pcm.full, small_pcm, pcm.seams, "head_glo", RAF, authors=PCM),
+    "pcm-baseline": Source(
+        "pcm-baseline", lambda: pcm.full(branches=0, msh=False), None, pcm.seams, "head_glo", RAF
+    ),
 }
 
 
@@ -270,6 +282,26 @@ def timm(vit, width):
     state["patch_embed.proj.bias"] = portable.weight("patch_embed.proj.bias", (width,))
     state["head.weight"] = portable.weight("head.weight", (10, width))
     state["head.bias"] = portable.weight("head.bias", (10,))
+    return state
+
+
+def agra(trunk, channels, width):
+    """A checkpoint of CD-FER-Benchmark: units counted per stage from 1, a convolution behind them, and what adapts both to
+    other data."""
+    begins = [sum(trunk.units[:stage]) for stage in range(len(trunk.units))]
+
+    def staged(found):
+        stage = max(stage for stage, begin in enumerate(begins) if begin <= int(found[1]))
+        return f"layer{stage + 1}.{int(found[1]) - begins[stage]}."
+
+    state = renamed((r"^body\.(\d+)\.", staged))(trunk.state_dict())
+    for name in ["weight", "bias"]:
+        shape = (width, channels, 3, 3) if name == "weight" else (width,)
+        state[f"output_layer.0.{name}"] = portable.weight(f"global.conv.{name}", shape)
+    for name in ["Crop_Net.0.conv.weight", "GCN.source_gcn.weight", "fc.weight", "loc_fc.weight"]:
+        state[name] = portable.weight(name, (2, 2))
+    for name in ["SourceMean.running_mean", "TargetMean.running_mean", "SourceBN.bias", "TargetBN.bias", "fc.bias"]:
+        state[name] = portable.weight(name, (2,))
     return state
 
 
@@ -287,6 +319,9 @@ def main():
     celebrities = Compact(BasicBlock, 3, 8, [6, 8], [1, 1], 1, 10)
     portable.fill(celebrities)
     torch.save({"state_dict": celebrities.state_dict()}, OUT / "msceleb.pth")
+    trunk = pcm.IrTrunk([4, 6, 8], [1, 2, 1], 4)
+    portable.fill(trunk)
+    torch.save(agra(trunk, 8, 12), OUT / "agra.pth")
     print(sum(file.stat().st_size for file in OUT.iterdir()), "bytes in", len(list(OUT.iterdir())), "files")
 
 

@@ -1,5 +1,6 @@
-"""Writes the loss fixtures of `emoxide-train`: values and gradients of torch.nn.functional.cross_entropy, and of the sparse
-centre loss (Farzaneh and Qi, 2021) with the rule by which its centres move.
+"""Writes the loss fixtures of `emoxide-train`: values and gradients of torch.nn.functional.cross_entropy, of the sparse
+centre loss (Farzaneh and Qi, 2021) with the rule by which its centres move, and of PCM's three terms with every reading of
+its orthogonality.
 
 Versions: torch 2.15.0. Run from the repository root: python tools/reference/losses.py
 """
@@ -106,10 +107,68 @@ def sparse_centre():
     return fixture | {"steps": steps}
 
 
+def orthogonality(branches, reading, stages):
+    """Of branches `[batch, stages, branches, width]`, pair by pair."""
+    batch, _, count, _ = branches.shape
+    unit = F.normalize(branches, dim=3, eps=1e-8)
+    total = branches.new_zeros(())
+    for m in range(count):
+        for n in range(count):
+            cosine, dot = (unit[:, :, m] * unit[:, :, n]).sum(2), (branches[:, :, m] * branches[:, :, n]).sum(2)
+            if reading == "paper-literal":
+                part = -dot
+            elif reading == "gram-identity":
+                part = (cosine - float(m == n)) ** 2 / max(count * (count - 1), 1)
+            elif m == n:
+                continue
+            else:
+                part = dot if reading == "dot-offdiag" else cosine / (count * (count - 1))
+            total = total + (part.mean(1) if stages == "mean" else part.sum(1)).sum()
+    return total / batch
+
+
+def parallel():
+    torch.manual_seed(9)
+    shape, classes = (3, 2, 4, 5), 7
+    # As behind a rectifier: many zeros, and one branch that sees nothing at all.
+    branches = torch.randn(shape).clamp(min=0.0)
+    branches[1, 1, 3] = 0.0
+    heads = {"global": torch.randn(shape[0], classes), "local": torch.randn(shape[0], classes)}
+    labels = torch.tensor([2, 0, 6])
+    fixture = {"torch": torch.__version__, "shape": shape, "classes": classes, "labels": labels.tolist()}
+    fixture |= {name: value.flatten().tolist() for name, value in (heads | {"branches": branches}).items()}
+    cases = []
+    for reading in ["cosine-offdiag", "dot-offdiag", "gram-identity", "paper-literal"]:
+        for stages in ["mean", "sum"]:
+            leaf = branches.clone().requires_grad_()
+            value = orthogonality(leaf, reading, stages)
+            value.backward()
+            # A vector of zeros has no direction, and so no slope that would mean anything: behind a rectifier it has none.
+            leaf.grad[1, 1, 3] = 0.0
+            cases.append(
+                {
+                    "orthogonality": {"reading": reading, "stages": stages},
+                    "value": value.item(),
+                    "gradient": leaf.grad.flatten().tolist(),
+                }
+            )
+    whole = []
+    for local_weight, weight in [(1.0, 1.0), (0.5, 2.0), (0.0, 1.0), (1.0, 0.0)]:
+        leaves = {name: value.clone().requires_grad_() for name, value in heads.items()}
+        loss = F.cross_entropy(leaves["global"], labels, label_smoothing=0.1)
+        loss = loss + local_weight * F.cross_entropy(leaves["local"], labels, label_smoothing=0.1)
+        loss = loss + weight * orthogonality(branches, "cosine-offdiag", "mean")
+        loss.backward()
+        gradients = {name: leaf.grad.flatten().tolist() for name, leaf in leaves.items()}
+        whole.append(gradients | {"local_weight": local_weight, "weight": weight, "loss": loss.item()})
+    return fixture | {"cases": cases, "whole": whole}
+
+
 def main():
     torch.set_num_threads(1)
     OUT.mkdir(parents=True, exist_ok=True)
-    for name, fixture in [("cross_entropy", cross_entropy()), ("sparse_centre", sparse_centre())]:
+    fixtures = [("cross_entropy", cross_entropy()), ("sparse_centre", sparse_centre()), ("parallel", parallel())]
+    for name, fixture in fixtures:
         (OUT / f"{name}.json").write_text(json.dumps(fixture, indent=1) + "\n")
 
 

@@ -19,6 +19,9 @@ def train(case, inputs, targets, weight, bias):
     groups = [{"params": [weight]}, {"params": [bias]}]
     if case.get("spare_vectors"):
         groups[1]["weight_decay"] = 0.0
+    for group, name in zip(groups, ["weight", "bias"]):
+        if name in case["config"].get("factors", {}):
+            group["lr"] = settings["lr"] * case["config"]["factors"][name]
     optimiser = getattr(torch.optim, case["class"])(groups, **settings)
     losses = []
     for _ in range(STEPS):
@@ -53,6 +56,11 @@ def optimisers():
             "class": "SGD",
             "torch": {"lr": 0.1, "momentum": 0.8, "dampening": 0.25},
             "config": {"kind": "sgd", "rate": 0.1, "momentum": 0.8, "dampening": 0.25},
+        },
+        {
+            "class": "SGD",
+            "torch": {"lr": 0.1, "momentum": 0.9, "weight_decay": 2e-4},
+            "config": {"kind": "sgd", "rate": 0.1, "momentum": 0.9, "weight_decay": 2e-4, "factors": {"weight": 0.1}},
         },
         {
             "class": "SGD",

@@ -120,6 +120,17 @@ pub enum SelectOn {
     Last,
 }
 
+/// The figure that the chosen epoch has the best of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelectBy {
+    /// The share of all pictures that are told right.
+    #[default]
+    Accuracy,
+    /// The mean over the classes of the share of their pictures that are told right: mean recall.
+    MeanClassAccuracy,
+}
+
 /// The `[run]` section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,6 +157,9 @@ pub struct Run {
     /// What the epoch is chosen by.
     #[serde(default)]
     pub select_on: SelectOn,
+    /// The figure that the chosen epoch has the best of.
+    #[serde(default)]
+    pub select_by: SelectBy,
     /// Average the picture and its mirror image in evaluation and service.
     #[serde(default)]
     pub mirror: bool,

@@ -112,6 +112,10 @@ impl Observer for Display {
         }
     }
 
+    fn warned(&mut self, warning: &str) {
+        output::say(&format!("warning: {warning}"));
+    }
+
     fn epoch(&mut self, epoch: usize, epochs: usize, batches: usize) {
         self.bar = progress::bar(batches, &format!("epoch {epoch}/{epochs}"), self.quiet);
     }

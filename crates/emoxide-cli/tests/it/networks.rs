@@ -17,7 +17,7 @@ macro_rules! trunk {
 }
 
 /// Family, settings of the network, and others that differ from those of the recipe.
-const FAMILIES: [(&str, &str, &[&str]); 8] = [
+const FAMILIES: [(&str, &str, &[&str]); 9] = [
     ("ir", "kind='ir', input_channels=1, stem_width=16, widths=[16, 32, 64], units=[1, 1, 1]", &[]),
     (
         "alexnet",
@@ -49,9 +49,12 @@ const FAMILIES: [(&str, &str, &[&str]); 8] = [
          depth=1, heads=2, hidden=64",
         &["schedule.epochs=32", "optimiser={kind='sgd', rate=0.1, momentum=0.9}", "run.batch_size=16"],
     ),
+    ("pcm", PCM, &["objective={kind='parallel'}", "run.select_by=mean-class-accuracy", "schedule.epochs=6"]),
 ];
 
 const DACL: &str = concat!("kind='dacl', input_channels=1, image_size=48, attention_widths=[64, 32, 16], ", trunk!());
+const PCM: &str = "kind='pcm', input_channels=1, base={kind='ir', stem_width=16, widths=[16, 32, 64], units=[1, 1, 1]}, \
+                   branches=3, width=16";
 const CENTRES: &str = "objective={kind='sparse-centre'}";
 
 /// The residual network of the recipe itself is trained by the other tests.
@@ -117,4 +120,31 @@ fn a_killed_run_with_centres_resumes_to_the_same_numbers() {
     draw(&data, "40");
     let network = format!("network={{{DACL}}}");
     killed_and_resumed(folder.path(), &data, &["--set", &network, "--set", CENTRES, "--set", "schedule.epochs=3"]);
+}
+
+#[test]
+fn what_speaks_against_a_recipe_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, run_dir) = (folder.path().join("faces"), folder.path().join("run"));
+    draw(&data, "10");
+    let network = format!("network={{{PCM}}}");
+    let sets = [
+        network.as_str(),
+        "objective={kind='parallel', orthogonality={reading='paper-literal'}}",
+        "run.select_by=mean-class-accuracy",
+        "optimiser.factors={backbone=0.1}",
+        "schedule.epochs=1",
+    ];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+    let output = run(&texts(&quick(&data, &run_dir, &sets)));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let told = err(&output);
+    assert!(told.contains("warning: objective.orthogonality.reading = \"paper-literal\" has no lower bound"), "{told}");
+    let model = run_dir.join("best/model.safetensors").display().to_string();
+    let card = json(&run(&["models", "info", &model, "--json"]));
+    assert_eq!(card["provenance"]["selected_on"], "folder valid, by mean class accuracy", "{card}");
+
+    let unknown = [sets.as_slice(), &["--set", "optimiser.factors={trunk=0.1}"]].concat();
+    let output = run(&texts(&quick(&data, &folder.path().join("other"), &unknown)));
+    assert!(err(&output).contains("`optimiser.factors` is trunk; "), "{}", err(&output));
 }

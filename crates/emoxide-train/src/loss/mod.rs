@@ -1,6 +1,8 @@
 //! What training minimises.
 
 mod cross_entropy;
+mod error;
+mod parallel;
 mod sparse_centre;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,8 @@ use emoxide::models::{Classifier, Network, Outputs};
 use serde::{Deserialize, Serialize};
 
 pub use cross_entropy::CrossEntropy;
+pub use error::ObjectiveError;
+pub use parallel::{Orthogonality, ParallelLoss, Reading, Stages};
 pub use sparse_centre::SparseCentre;
 
 use crate::snapshot::{self, StateError, Tensors};
@@ -53,6 +57,23 @@ pub enum ObjectiveConfig {
         #[serde(default = "yes")]
         attentive: bool,
     },
+    /// Cross-entropy of the global and of the local head, and the orthogonality of the branches (see [`ParallelLoss`]), of
+    /// networks that have them (PCM).
+    Parallel {
+        /// How much the local head counts, `λ`.
+        #[serde(default = "one")]
+        local_weight: f64,
+        /// The orthogonality of the branches, and how much it counts, `γ`.
+        #[serde(default)]
+        orthogonality: Orthogonality,
+        /// Share of each target of both cross-entropies that is spread evenly over all classes, in `0..1`.
+        #[serde(default)]
+        label_smoothing: f64,
+    },
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 fn yes() -> bool {
@@ -95,48 +116,6 @@ impl Default for ClassWeights {
     }
 }
 
-/// Why an objective cannot be built.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ObjectiveError {
-    /// A class without weight.
-    #[error("objective.class_weights.weights lacks `{class}`: name a weight for every class")]
-    MissingWeight {
-        /// The class.
-        class: Expression,
-    },
-    /// A weight for a class that the run does not have.
-    #[error("objective.class_weights.weights names `{class}`, which is not a class of this run: remove it")]
-    UnknownClass {
-        /// The class.
-        class: Expression,
-    },
-    /// A negative, infinite or missing number.
-    #[error("objective.class_weights.weights.{class} is {weight}: weights are finite and not negative")]
-    BadWeight {
-        /// The class.
-        class: Expression,
-        /// What was given.
-        weight: f64,
-    },
-    /// Smoothing outside its range.
-    #[error("objective.label_smoothing is {0}: it lies between 0 and 1")]
-    BadSmoothing(f64),
-    /// A negative or infinite weight of the sparse centre loss.
-    #[error("objective.weight is {0}: it is finite and not negative")]
-    BadCentreWeight(f64),
-    /// A rate at which centres would not settle.
-    #[error("objective.centre_rate is {0}: it lies between 0 and 1")]
-    BadCentreRate(f64),
-    /// Nothing to weigh the embedding by.
-    #[error(
-        "objective.kind = \"sparse-centre\" weighs the embedding by the network's attention, and this network gives none: \
-         choose a network that does, such as network.kind = \"dacl\", objective.attentive = false, or objective.kind = \
-         \"cross-entropy\""
-    )]
-    NoAttention,
-}
-
 impl ClassWeights {
     /// The weights in the order of `classes`, given how many training images each class has; `None` counts all alike.
     ///
@@ -176,7 +155,9 @@ impl ObjectiveConfig {
         embedding: usize,
         device: &Device,
     ) -> Result<Objective, ObjectiveError> {
-        let (Self::CrossEntropy { label_smoothing, .. } | Self::SparseCentre { label_smoothing, .. }) = *self;
+        let (Self::CrossEntropy { label_smoothing, .. }
+        | Self::SparseCentre { label_smoothing, .. }
+        | Self::Parallel { label_smoothing, .. }) = *self;
         if !(0.0..=1.0).contains(&label_smoothing) {
             return Err(ObjectiveError::BadSmoothing(label_smoothing));
         }
@@ -197,12 +178,29 @@ impl ObjectiveConfig {
                 let loss = SparseCentre::new(entropy, [weight, centre_rate], shape, device);
                 Objective::SparseCentre(if attentive { loss } else { loss.without_attention() })
             }
+            Self::Parallel { local_weight, orthogonality, .. } => {
+                for (key, weight) in [("local_weight", local_weight), ("orthogonality.weight", orthogonality.weight)] {
+                    if !(weight.is_finite() && weight >= 0.0) {
+                        return Err(ObjectiveError::BadTerm { key, weight });
+                    }
+                }
+                let entropy = CrossEntropy::new(label_smoothing, None, true, device);
+                Objective::Parallel(ParallelLoss::new(entropy, local_weight, orthogonality))
+            }
         })
     }
 
     /// Whether targets may be distributions over the classes rather than single ones.
     pub fn takes_votes(&self) -> bool {
-        matches!(self, Self::CrossEntropy { .. })
+        matches!(self, Self::CrossEntropy { .. } | Self::Parallel { .. })
+    }
+
+    /// What speaks against training with this, in words.
+    pub fn warning(&self) -> Option<&'static str> {
+        match self {
+            Self::Parallel { orthogonality, .. } => orthogonality.warning(),
+            Self::CrossEntropy { .. } | Self::SparseCentre { .. } => None,
+        }
     }
 }
 
@@ -214,6 +212,8 @@ pub enum Objective {
     CrossEntropy(CrossEntropy),
     /// Cross-entropy plus the sparse centre loss.
     SparseCentre(SparseCentre),
+    /// Cross-entropy of two heads plus the orthogonality of branches.
+    Parallel(ParallelLoss),
 }
 
 impl Objective {
@@ -224,13 +224,16 @@ impl Objective {
         [channels, rows, cols]: [usize; 3],
         device: &Device,
     ) -> Result<(), ObjectiveError> {
+        let outputs = || {
+            let image = Tensor::zeros([1, channels, rows, cols], &device.clone().without_autodiff());
+            network.valid().outputs(image)
+        };
         match self {
-            Self::SparseCentre(loss) if loss.is_attentive() => {
-                let image = Tensor::zeros([1, channels, rows, cols], &device.clone().without_autodiff());
-                let attention = network.valid().outputs(image).attention;
-                if attention.is_some() { Ok(()) } else { Err(ObjectiveError::NoAttention) }
-            }
-            Self::CrossEntropy(_) | Self::SparseCentre(_) => Ok(()),
+            Self::CrossEntropy(_) => Ok(()),
+            Self::SparseCentre(loss) if !loss.is_attentive() || outputs().attention.is_some() => Ok(()),
+            Self::SparseCentre(_) => Err(ObjectiveError::NoAttention),
+            Self::Parallel(_) if outputs().parallel.is_some() => Ok(()),
+            Self::Parallel(_) => Err(ObjectiveError::NoBranches),
         }
     }
 
@@ -240,13 +243,14 @@ impl Objective {
         match self {
             Self::CrossEntropy(loss) => loss.forward(outputs.logits, targets),
             Self::SparseCentre(loss) => loss.forward(outputs, targets),
+            Self::Parallel(loss) => loss.forward(outputs, targets),
         }
     }
 
     /// What it has learnt, by name; empty for objectives that learn nothing.
     pub fn state(&self) -> Tensors {
         match self {
-            Self::CrossEntropy(_) => Tensors::new(),
+            Self::CrossEntropy(_) | Self::Parallel(_) => Tensors::new(),
             Self::SparseCentre(loss) => Tensors::from([(CENTRES.to_owned(), loss.centres().clone().into_data())]),
         }
     }
@@ -254,7 +258,7 @@ impl Objective {
     /// Takes back what [`state`](Self::state) gave.
     pub fn restored(self, mut state: Tensors) -> Result<Self, StateError> {
         let restored = match self {
-            Self::CrossEntropy(_) => self,
+            Self::CrossEntropy(_) | Self::Parallel(_) => self,
             Self::SparseCentre(loss) => {
                 let name = || CENTRES.to_owned();
                 let data = state.remove(CENTRES).ok_or_else(|| StateError::Missing { name: name() })?;

@@ -69,7 +69,7 @@ impl SparseCentre {
     /// # Panics
     /// Where the network gives no attention, or one of another shape than its embedding.
     pub fn forward(&mut self, outputs: Outputs, targets: Tensor<2>) -> Tensor<1> {
-        let Outputs { logits, embedding, attention } = outputs;
+        let Outputs { logits, embedding, attention, .. } = outputs;
         let attention = if self.attentive {
             attention.expect("`Objective::check` refuses networks without attention")
         } else {

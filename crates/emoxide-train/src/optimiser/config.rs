@@ -1,5 +1,7 @@
 //! Settings of the optimisers, with PyTorch's defaults.
 
+use std::collections::BTreeMap;
+
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{Adam as AdamRule, AdamConfig, AdamW as AdamwRule, AdamWConfig, Sgd as SgdRule, SgdConfig};
@@ -8,8 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::{Optimiser, Pair, Rules};
 use crate::settings::{BadSetting, check};
 
+/// Factors of the rate by part of the network: how the names of its parameters start, such as `backbone`. Of two parts that
+/// lie in each other, the inner one counts; everything else learns at the full rate.
+pub type Factors = BTreeMap<String, f64>;
+
 /// The optimiser of a recipe: `[optimiser] kind = "adamw"`, then the keys of the struct.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum OptimiserConfig {
     /// Stochastic gradient descent with momentum.
@@ -21,7 +27,7 @@ pub enum OptimiserConfig {
 }
 
 /// Settings of stochastic gradient descent; the defaults are those of `torch.optim.SGD`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sgd {
     /// Learning rate before the schedule.
@@ -38,6 +44,8 @@ pub struct Sgd {
     pub no_decay_on_norm_and_bias: bool,
     /// Largest Euclidean norm of all gradients together.
     pub clip_norm: Option<f64>,
+    /// Factors of the rate for parts of the network.
+    pub factors: Factors,
 }
 
 impl Default for Sgd {
@@ -50,12 +58,13 @@ impl Default for Sgd {
             weight_decay: 0.0,
             no_decay_on_norm_and_bias: false,
             clip_norm: None,
+            factors: Factors::new(),
         }
     }
 }
 
 /// Settings of Adam; the defaults are those of `torch.optim.Adam`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adam {
     /// Learning rate before the schedule.
@@ -70,6 +79,8 @@ pub struct Adam {
     pub no_decay_on_norm_and_bias: bool,
     /// Largest Euclidean norm of all gradients together.
     pub clip_norm: Option<f64>,
+    /// Factors of the rate for parts of the network.
+    pub factors: Factors,
 }
 
 impl Default for Adam {
@@ -81,12 +92,13 @@ impl Default for Adam {
             weight_decay: 0.0,
             no_decay_on_norm_and_bias: false,
             clip_norm: None,
+            factors: Factors::new(),
         }
     }
 }
 
 /// Settings of `AdamW`; the defaults are those of `torch.optim.AdamW`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adamw {
     /// Learning rate before the schedule.
@@ -101,6 +113,8 @@ pub struct Adamw {
     pub no_decay_on_norm_and_bias: bool,
     /// Largest Euclidean norm of all gradients together.
     pub clip_norm: Option<f64>,
+    /// Factors of the rate for parts of the network.
+    pub factors: Factors,
 }
 
 impl Default for Adamw {
@@ -112,6 +126,7 @@ impl Default for Adamw {
             weight_decay: 1e-2,
             no_decay_on_norm_and_bias: false,
             clip_norm: None,
+            factors: Factors::new(),
         }
     }
 }
@@ -126,10 +141,23 @@ impl OptimiserConfig {
         }
     }
 
+    /// Factors of the rate for parts of the network.
+    pub fn factors(&self) -> &Factors {
+        match self {
+            Self::Sgd(sgd) => &sgd.factors,
+            Self::Adam(adam) => &adam.factors,
+            Self::Adamw(adamw) => &adamw.factors,
+        }
+    }
+
     /// Whether every setting is in its range.
     pub fn check(&self) -> Result<(), BadSetting> {
         let rate = self.rate();
         check(rate.is_finite() && rate > 0.0, "optimiser.rate", rate, "the learning rate must be above zero")?;
+        for factor in self.factors().values() {
+            let sound = factor.is_finite() && *factor >= 0.0;
+            check(sound, "optimiser.factors", factor, "each must be finite and not below zero")?;
+        }
         let (decay, clip_norm) = match self {
             Self::Sgd(sgd) => {
                 let Sgd { momentum, dampening, nesterov, .. } = *sgd;
@@ -172,7 +200,7 @@ impl OptimiserConfig {
                 (Rules::Adamw(Pair::new(adamw.no_decay_on_norm_and_bias, |decay| adamw.rule(decay))), adamw.clip_norm)
             }
         };
-        Optimiser::new(rules, clip_norm)
+        Optimiser::new(rules, clip_norm, self.factors().clone())
     }
 }
 

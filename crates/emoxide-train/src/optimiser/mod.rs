@@ -16,8 +16,9 @@ use burn::optim::{
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-pub use config::{Adam, Adamw, OptimiserConfig, Sgd};
+pub use config::{Adam, Adamw, Factors, OptimiserConfig, Sgd};
 
+use crate::settings::{BadSetting, check};
 use crate::snapshot::{self, StateError, Tensors};
 
 /// The same rule for matrices and for vectors, which may be spared from weight decay.
@@ -64,6 +65,7 @@ impl Rules {
 pub struct Optimiser {
     rules: Rules,
     clip_norm: Option<f64>,
+    factors: Factors,
     states: HashMap<String, DynState>,
 }
 
@@ -78,19 +80,32 @@ struct Note {
 }
 
 impl Optimiser {
-    fn new(rules: Rules, clip_norm: Option<f64>) -> Self {
-        Self { rules, clip_norm, states: HashMap::new() }
+    fn new(rules: Rules, clip_norm: Option<f64>, factors: Factors) -> Self {
+        Self { rules, clip_norm, factors, states: HashMap::new() }
+    }
+
+    /// Whether every part that has a rate of its own is one of `module`.
+    pub fn check_parts<M: Module>(&self, module: &M) -> Result<(), BadSetting> {
+        let mut names = Names::default();
+        module.visit(&mut names);
+        let known = |part: &str| names.found.iter().any(|name| is_below(name, part));
+        let unknown = self.factors.keys().find(|part| !known(part));
+        let wanted = "how the names of parameters of this network start, such as a field of it";
+        unknown.map_or(Ok(()), |part| check(false, "optimiser.factors", part, wanted))
     }
 
     /// One update of every parameter of `module` that has a gradient, at learning rate `rate`.
     #[must_use]
     pub fn step<M: Module>(&mut self, rate: f64, module: M, gradients: GradientsParams) -> M {
         let scale = self.clip_norm.and_then(|limit| clip_factor(&module, &gradients, limit));
-        let states = &mut self.states;
+        let (factors, states) = (&self.factors, &mut self.states);
+        let [path, name] = [Vec::new(), Vec::new()];
         match &self.rules {
-            Rules::Sgd(pair) => module.map(&mut Stepper { pair, rate, gradients, scale, states, path: Vec::new() }),
-            Rules::Adam(pair) => module.map(&mut Stepper { pair, rate, gradients, scale, states, path: Vec::new() }),
-            Rules::Adamw(pair) => module.map(&mut Stepper { pair, rate, gradients, scale, states, path: Vec::new() }),
+            Rules::Sgd(pair) => module.map(&mut Stepper { pair, rate, gradients, scale, factors, states, path, name }),
+            Rules::Adam(pair) => module.map(&mut Stepper { pair, rate, gradients, scale, factors, states, path, name }),
+            Rules::Adamw(pair) => {
+                module.map(&mut Stepper { pair, rate, gradients, scale, factors, states, path, name })
+            }
         }
     }
 
@@ -174,17 +189,66 @@ struct Stepper<'a, O> {
     rate: f64,
     gradients: GradientsParams,
     scale: Option<Tensor<1>>,
+    factors: &'a Factors,
     states: &'a mut HashMap<String, DynState>,
     path: Vec<String>,
+    /// The path without the variants of enums.
+    name: Vec<String>,
+}
+
+impl<O> Stepper<'_, O> {
+    /// The rate of the parameter that is being visited.
+    fn rate(&self) -> f64 {
+        let name = self.name.join(".");
+        // What lies in another part stands behind it.
+        let factor = self.factors.iter().rev().find(|(part, _)| is_below(&name, part));
+        self.rate * factor.map_or(1.0, |(_, factor)| *factor)
+    }
+}
+
+/// Whether `name` is that of `part` or of something in it.
+fn is_below(name: &str, part: &str) -> bool {
+    name.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The names of all parameters, without the variants of enums.
+#[derive(Default)]
+struct Names {
+    path: Vec<String>,
+    found: Vec<String>,
+}
+
+impl ModuleVisitor for Names {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.path.push(name.to_owned());
+        }
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.path.pop();
+        }
+    }
+
+    fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+        self.found.push(self.path.join("."));
+    }
 }
 
 impl<O: Optimizer> ModuleMapper for Stepper<'_, O> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
+    fn enter_module(&mut self, name: &str, container: &str) {
         self.path.push(name.to_owned());
+        if !container.starts_with("Enum:") {
+            self.name.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
+    fn exit_module(&mut self, _name: &str, container: &str) {
         self.path.pop();
+        if !container.starts_with("Enum:") {
+            self.name.pop();
+        }
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -201,7 +265,7 @@ impl<O: Optimizer> ModuleMapper for Stepper<'_, O> {
             let device = gradient.device();
             O::to_device(state.downcast::<O::State<D>>(), &device)
         });
-        let (new, state) = rule.step(self.rate, old.clone().inner(), gradient, state);
+        let (new, state) = rule.step(self.rate(), old.clone().inner(), gradient, state);
         if let Some(state) = state {
             self.states.insert(path, DynState::create(state, D));
         }

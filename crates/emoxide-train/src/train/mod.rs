@@ -29,7 +29,7 @@ use epoch::train_epoch;
 pub use loader::Changes;
 pub use measure::{measure, subject};
 pub use rehearsal::Rehearsal;
-use splits::{Splits, chosen_by};
+use splits::{Splits, chosen_by, deciding};
 use state::State;
 
 use crate::augment::AugmentError;
@@ -39,6 +39,7 @@ use crate::loss::ObjectiveError;
 use crate::recipe::Recipe;
 use crate::report::ReportError;
 use crate::run_dir::{Environment, EpochRow, Program, RunDir, RunDirError};
+use crate::settings::BadSetting;
 use crate::snapshot::StateError;
 use crate::tensorboard::EventWriter;
 
@@ -69,6 +70,8 @@ pub trait Observer {
     fn started(&mut self, train: usize, select: usize, parameters: usize);
     /// Where the weights came from before the first step; nothing for random weights.
     fn started_from(&mut self, files: &[Started]);
+    /// Something speaks against the recipe, which is trained all the same.
+    fn warned(&mut self, warning: &str);
     /// An epoch begins with so many batches.
     fn epoch(&mut self, epoch: usize, epochs: usize, batches: usize);
     /// A batch is done; the loss is the mean of the epoch so far.
@@ -151,6 +154,9 @@ pub enum TrainError {
     /// The run's folder.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
+    /// A setting that does not fit the network.
+    #[error("recipe: {0}")]
+    Setting(#[from] BadSetting),
     /// Settings of the model that do not fit together.
     #[error("recipe: {0}")]
     Card(#[from] CardError),
@@ -212,6 +218,9 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     let select = splits.select.as_ref().map_or(0, DataSet::len);
     observer.started(splits.train.len(), select, parameters(&state.network));
     observer.started_from(&state.progress.started_from);
+    if let Some(warning) = recipe.objective.warning() {
+        observer.warned(warning);
+    }
     let mut events = EventWriter::open(&run.path("events"), next_step(state.progress.epochs))?;
 
     let interrupted = |state: &State| Ok(Outcome::Interrupted { epochs: state.progress.epochs });
@@ -234,8 +243,8 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
             row.select_loss = Some(metrics.nll);
             row.select_accuracy = Some(metrics.accuracy);
             row.select_mean_class_accuracy = Some(metrics.mean_class_accuracy);
-            let best = state.progress.best.and_then(|best| state.progress.rows[best - 1].select_accuracy);
-            better = best.is_none_or(|best| metrics.accuracy > best);
+            let best = state.progress.best.and_then(|best| deciding(recipe, &state.progress.rows[best - 1]));
+            better = best.is_none_or(|best| deciding(recipe, &row).is_some_and(|figure| figure > best));
             model.set_temperature(temperature);
         }
         if better {

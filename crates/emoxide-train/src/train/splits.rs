@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{Job, TrainError};
 use crate::data::{DataError, DataSet};
-use crate::recipe::{Part, Recipe, SelectOn};
+use crate::recipe::{Part, Recipe, SelectBy, SelectOn};
+use crate::run_dir::EpochRow;
 
 /// The parts of the data that a run uses.
 pub(super) struct Splits {
@@ -92,12 +93,24 @@ fn refuse_overlap(first: (&Part, &DataSet), second: (&Part, &DataSet)) -> Result
     })
 }
 
+/// The figure of an epoch by which it is chosen.
+pub(super) fn deciding(recipe: &Recipe, row: &EpochRow) -> Option<f64> {
+    match recipe.run.select_by {
+        SelectBy::Accuracy => row.select_accuracy,
+        SelectBy::MeanClassAccuracy => row.select_mean_class_accuracy,
+    }
+}
+
 /// What chose the epoch, for the record.
 pub(super) fn chosen_by(recipe: &Recipe) -> String {
-    match (recipe.run.select_on, &recipe.data.select) {
-        (SelectOn::Last, _) => "last epoch".to_owned(),
+    let split = match (recipe.run.select_on, &recipe.data.select) {
+        (SelectOn::Last, _) => return "last epoch".to_owned(),
         (SelectOn::Test, _) => "the test split itself".to_owned(),
         (SelectOn::Held, Some(part)) => format!("{} {}", part.set, part.split),
         (SelectOn::Held, None) => format!("{:.0} % held out of train", recipe.data.hold_out * 100.0),
+    };
+    match recipe.run.select_by {
+        SelectBy::Accuracy => split,
+        SelectBy::MeanClassAccuracy => format!("{split}, by mean class accuracy"),
     }
 }

@@ -39,11 +39,13 @@ impl State {
         let counts = splits.train.class_counts();
         let objective = recipe.objective.init(classes, &counts, recipe.network.config.embedding(), training)?;
         objective.check(&network, recipe.data.preprocess.input(), training)?;
+        let optimiser = recipe.optimiser.init();
+        optimiser.check_parts(&network)?;
         let average = recipe.run.ema.map(|decay| Ema::new(EmaConfig { decay }, &network));
         Ok(Self {
             network,
             average,
-            optimiser: recipe.optimiser.init(),
+            optimiser,
             objective,
             progress: Progress { data: splits.hashes(), ..Progress::default() },
         })

@@ -7,6 +7,7 @@ mod data;
 mod loss;
 mod metrics;
 mod optimiser;
+mod parallel;
 mod report;
 mod sampler;
 mod schedule;

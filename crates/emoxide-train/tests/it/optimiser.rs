@@ -74,7 +74,7 @@ fn five_steps_agree_with_pytorch() {
         }
     }
     println!("optimisers: largest difference from PyTorch {largest:e} over {} cases", fixture.cases.len());
-    assert_eq!(fixture.cases.len(), 8);
+    assert_eq!(fixture.cases.len(), 9);
 }
 
 #[test]
@@ -108,6 +108,32 @@ impl Network {
     fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
         self.second.forward(self.norm.forward(self.first.forward(inputs)).tanh())
     }
+}
+
+#[test]
+fn parts_learn_at_a_rate_of_their_own() {
+    let weights = |factors: &str| {
+        let config: OptimiserConfig = toml::from_str(&format!("kind = 'sgd'\nfactors = {factors}")).unwrap();
+        let network = Network::new();
+        let before = snapshot::tensors_of(&network);
+        let mut optimiser = config.init();
+        optimiser.check_parts(&network).unwrap();
+        let average = Ema::new(EmaConfig { decay: 0.9 }, &network);
+        let after = snapshot::tensors_of(&train(network, &mut optimiser, average, 0..1).0);
+        let moved = |name: &str| before[name] != after[name];
+        // The norm takes away whatever bias stands before it.
+        ["first.weight", "second.weight", "second.bias", "norm.gamma"].map(moved)
+    };
+    assert_eq!(weights("{}"), [true; 4]);
+    assert_eq!(weights("{ first = 0.0 }"), [false, true, true, true]);
+    // The inner part counts.
+    assert_eq!(weights("{ second = 0.0, 'second.bias' = 1.0, norm = 0.0 }"), [true, false, true, false]);
+
+    let config: OptimiserConfig = toml::from_str("kind = 'adam'\nfactors = { third = 2.0 }").unwrap();
+    let error = config.init().check_parts(&Network::new()).unwrap_err().to_string();
+    assert!(error.starts_with("`optimiser.factors` is third; "), "{error}");
+    let config: OptimiserConfig = toml::from_str("kind = 'adamw'\nfactors = { first = -1.0 }").unwrap();
+    assert!(config.check().unwrap_err().to_string().starts_with("`optimiser.factors` is -1; "));
 }
 
 /// Inputs that differ from step to step but not from run to run.

@@ -63,8 +63,12 @@ fn value_gradients_and_centres_agree_with_pytorch() {
         let logits = tensor(&fixture.logits, classes).require_grad();
         let embedding = tensor(&fixture.embedding, width).require_grad();
         let attention = tensor(&fixture.attention, width).require_grad();
-        let outputs =
-            Outputs { logits: logits.clone(), embedding: embedding.clone(), attention: Some(attention.clone()) };
+        let outputs = Outputs {
+            logits: logits.clone(),
+            embedding: embedding.clone(),
+            attention: Some(attention.clone()),
+            parallel: None,
+        };
         let value = loss.forward(outputs, one_hot(&fixture.labels, classes));
         assert_close("loss", value.clone(), vec![step.loss], 1e-6, 1e-6);
         let gradients = value.backward();
@@ -84,7 +88,8 @@ fn gradients_agree_with_finite_differences() {
     let value = |embedding: &[f32], attention: &[f32]| {
         let logits = tensor(&[0.3, -0.2, 1.0, 0.5, 0.0, 0.1], 2);
         let (embedding, attention) = (tensor(embedding, width).require_grad(), tensor(attention, width).require_grad());
-        let outputs = Outputs { logits, embedding: embedding.clone(), attention: Some(attention.clone()) };
+        let outputs =
+            Outputs { logits, embedding: embedding.clone(), attention: Some(attention.clone()), parallel: None };
         let value = loss(0.7, 0.5, 0.0, centres()).forward(outputs, one_hot(&labels, 2));
         (value, embedding, attention)
     };
@@ -111,6 +116,7 @@ fn two_pictures_of_one_class_by_hand() {
         logits: Tensor::zeros([2, 2], device),
         embedding: Tensor::from_data([[1.0_f32, 2.0], [3.0, -2.0]], device),
         attention: Some(Tensor::from_data([[1.0_f32, 0.5], [0.5, 1.0]], device)),
+        parallel: None,
     };
     // Without gradients too.
     for device in [device(), Device::flex()] {

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlexNetConfig, ConfigError, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Network,
+    AlexNetConfig, ConfigError, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Network, PcmConfig,
     ResNetConfig, TransferConfig, VggConfig, parameters,
 };
 
@@ -29,6 +29,8 @@ pub enum NetworkConfig {
     Dacl(DaclConfig),
     /// See [`TransferConfig`].
     Transfer(TransferConfig),
+    /// See [`PcmConfig`].
+    Pcm(PcmConfig),
 }
 
 impl NetworkConfig {
@@ -55,6 +57,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => Network::DaclAttention(config.init(classes, device)),
             Self::Dacl(config) => Network::Dacl(config.init(classes, device)),
             Self::Transfer(config) => Network::Transfer(config.init(classes, device)),
+            Self::Pcm(config) => Network::Pcm(config.init(classes, device)),
         }
     }
 
@@ -69,6 +72,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.validate(),
             Self::Dacl(config) => config.validate(),
             Self::Transfer(config) => config.validate(),
+            Self::Pcm(config) => config.validate(),
         }
     }
 
@@ -88,6 +92,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.input_channels,
             Self::Dacl(config) => config.input_channels,
             Self::Transfer(config) => config.input_channels,
+            Self::Pcm(config) => config.input_channels,
         }
     }
 
@@ -99,6 +104,7 @@ impl NetworkConfig {
             Self::Vgg(_) => &["classifier.2."],
             Self::LocalTransformer(_) => &["classifier."],
             Self::Transfer(_) => &["head."],
+            Self::Pcm(_) => &["head_glo.", "head_loc."],
             Self::Ir(config) if config.face_head.is_some() => &["fc."],
             Self::Ir(_) => &["fc.", "output_layer."],
         }
@@ -109,6 +115,7 @@ impl NetworkConfig {
         match self {
             Self::Ir(config) => Some(&config.units),
             Self::Transfer(config) => Some(config.trunk_units()),
+            Self::Pcm(config) => config.base.units(),
             _ => None,
         }
     }
@@ -121,6 +128,7 @@ impl NetworkConfig {
             // TransFER and APViT keep their trunk below this.
             Self::Ir(_) => &[(r"^extractor\.", "")],
             Self::Transfer(_) => &[(r"\.LA_conv", ".la_conv")],
+            Self::Pcm(config) => config.spelling(),
             // Trunks keep torchvision's names below one of their own.
             Self::LocalTransformer(_) => &[
                 (r"^stem_cnn\.features\.0\.", "stem_cnn.conv1."),
@@ -138,7 +146,7 @@ impl NetworkConfig {
     /// Side of the square input in pixels, of networks that take no other.
     pub(crate) fn image_size(&self) -> Option<usize> {
         match self {
-            Self::Resnet(_) | Self::Alexnet(_) | Self::LocalTransformer(_) => None,
+            Self::Resnet(_) | Self::Alexnet(_) | Self::LocalTransformer(_) | Self::Pcm(_) => None,
             Self::Ir(config) => config.face_head.as_ref().map(|head| head.image_size),
             Self::Vgg(config) => config.fixed_size(),
             Self::DaclAttention(config) => config.fixed_size(),
@@ -153,7 +161,12 @@ impl NetworkConfig {
             Self::Alexnet(_) => AlexNetConfig::SMALLEST_IMAGE,
             Self::Vgg(_) => VggConfig::SMALLEST_IMAGE,
             Self::LocalTransformer(config) => config.base.smallest_image(),
-            Self::Resnet(_) | Self::Ir(_) | Self::DaclAttention(_) | Self::Dacl(_) | Self::Transfer(_) => 1,
+            Self::Resnet(_)
+            | Self::Ir(_)
+            | Self::DaclAttention(_)
+            | Self::Dacl(_)
+            | Self::Transfer(_)
+            | Self::Pcm(_) => 1,
         }
     }
 
@@ -176,6 +189,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.embedding(),
             Self::Dacl(config) => config.base.channels(),
             Self::Transfer(config) => config.width,
+            Self::Pcm(config) => config.embedding(),
         }
     }
 }

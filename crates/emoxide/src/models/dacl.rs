@@ -135,6 +135,6 @@ impl Classifier for Dacl {
         let features = self.features(images);
         let attention = self.attend(features.map.clone());
         let embedding = self.embed(features);
-        Outputs { logits: self.classify(embedding.clone()), embedding, attention: Some(attention) }
+        Outputs { logits: self.classify(embedding.clone()), embedding, attention: Some(attention), parallel: None }
     }
 }

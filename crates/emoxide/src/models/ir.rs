@@ -228,11 +228,26 @@ pub struct Ir {
     fc: Option<Linear>,
 }
 
+impl Ir {
+    fn stem(&self, images: Tensor<4>) -> Tensor<4> {
+        let (conv, norm, slopes) = &self.input_layer;
+        slopes.forward(norm.forward(conv.forward(images)))
+    }
+
+    /// Images `[batch, channels, rows, cols]` → the map behind every stage; `units` are those of each stage.
+    pub(super) fn stages(&self, images: Tensor<4>, units: &[usize]) -> Vec<Tensor<4>> {
+        let (mut x, mut body) = (self.stem(images), self.body.iter());
+        let behind = |&count: &usize| {
+            x = body.by_ref().take(count).fold(x.clone(), |x, unit| unit.forward(x));
+            x.clone()
+        };
+        units.iter().map(behind).collect()
+    }
+}
+
 impl Classifier for Ir {
     fn features(&self, images: Tensor<4>) -> Features {
-        let (conv, norm, slopes) = &self.input_layer;
-        let x = slopes.forward(norm.forward(conv.forward(images)));
-        let map = self.body.iter().fold(x, |x, unit| unit.forward(x));
+        let map = self.body.iter().fold(self.stem(images), |x, unit| unit.forward(x));
         Features { map, token: None }
     }
 

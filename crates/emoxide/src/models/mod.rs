@@ -6,7 +6,9 @@ mod config;
 mod dacl;
 mod dacl_attention;
 mod ir;
+mod iresnet;
 mod local_transformer;
+mod pcm;
 mod resnet;
 mod transfer;
 mod vgg;
@@ -19,6 +21,9 @@ pub use dacl_attention::{DaclAttention, DaclAttentionConfig, Grid, MapHead};
 pub use ir::{FaceHead, Ir, IrConfig};
 pub use local_transformer::{
     LocalBase, LocalDrop, LocalDropConfig, LocalDropKind, LocalTransformer, LocalTransformerConfig, PlainConfig,
+};
+pub use pcm::{
+    FaceTrunkConfig, GlobalInput, GlobalVector, MshConfig, Pcm, PcmBase, PcmConfig, Predict, TokenLayout, Xavier,
 };
 pub use resnet::{BlockKind, ResNet, ResNetConfig, Stem, StemInit, TrunkConfig};
 pub use transfer::{HeadDrop, MapDrop, Mask, Scale, Transfer, TransferConfig};
@@ -48,6 +53,19 @@ pub struct Outputs {
     pub embedding: Tensor<2>,
     /// How much each number of the embedding counts, `[batch, embedding]` in `(0, 1)`, of networks that say so (DACL).
     pub attention: Option<Tensor<2>>,
+    /// What parallel branches see, of networks that have them (PCM).
+    pub parallel: Option<Parallel>,
+}
+
+/// What a network of parallel branches answers beside its logits.
+#[derive(Clone, Debug)]
+pub struct Parallel {
+    /// Of the head that reads all tokens, `[batch, classes]`
+    pub global: Tensor<2>,
+    /// Of the head that reads the branches' tokens alone, `[batch, classes]`
+    pub local: Tensor<2>,
+    /// `[batch, stages, branches, width]`, none below zero.
+    pub branches: Tensor<4>,
 }
 
 /// The contract of all networks: three seams. Training composes them, retrieval stops at two, saliency cuts at one.
@@ -69,7 +87,7 @@ pub trait Classifier {
     /// Images `[batch, channels, rows, cols]` → logits and what an objective may need beside them.
     fn outputs(&self, images: Tensor<4>) -> Outputs {
         let embedding = self.embed(self.features(images));
-        Outputs { logits: self.classify(embedding.clone()), embedding, attention: None }
+        Outputs { logits: self.classify(embedding.clone()), embedding, attention: None, parallel: None }
     }
 }
 
@@ -93,6 +111,8 @@ pub enum Network {
     Dacl(Dacl),
     /// See [`Transfer`].
     Transfer(Transfer),
+    /// See [`Pcm`].
+    Pcm(Pcm),
 }
 
 impl Network {
@@ -111,6 +131,7 @@ impl Network {
             Self::DaclAttention(network) => network.attention(images),
             Self::Dacl(network) => network.attention(images),
             Self::Transfer(network) => network.attention(images),
+            Self::Pcm(network) => network.attention(images),
         }
     }
 }
@@ -126,6 +147,7 @@ impl Classifier for Network {
             Self::DaclAttention(network) => network.features(images),
             Self::Dacl(network) => network.features(images),
             Self::Transfer(network) => network.features(images),
+            Self::Pcm(network) => network.features(images),
         }
     }
 
@@ -139,6 +161,7 @@ impl Classifier for Network {
             Self::DaclAttention(network) => network.embed(features),
             Self::Dacl(network) => network.embed(features),
             Self::Transfer(network) => network.embed(features),
+            Self::Pcm(network) => network.embed(features),
         }
     }
 
@@ -152,6 +175,7 @@ impl Classifier for Network {
             Self::DaclAttention(network) => network.classify(embedding),
             Self::Dacl(network) => network.classify(embedding),
             Self::Transfer(network) => network.classify(embedding),
+            Self::Pcm(network) => network.classify(embedding),
         }
     }
 
@@ -165,6 +189,7 @@ impl Classifier for Network {
             Self::DaclAttention(network) => network.outputs(images),
             Self::Dacl(network) => network.outputs(images),
             Self::Transfer(network) => network.outputs(images),
+            Self::Pcm(network) => network.outputs(images),
         }
     }
 }

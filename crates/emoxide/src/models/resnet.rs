@@ -310,12 +310,27 @@ pub struct ResNet {
     pooled_stem: bool,
 }
 
+impl ResNet {
+    fn stem(&self, images: Tensor<4>) -> Tensor<4> {
+        let x = self.bn1.forward_relu(self.conv1.forward(images));
+        if self.pooled_stem { max_pool2d(x, 3, 2, 1) } else { x }
+    }
+
+    /// Images `[batch, channels, rows, cols]` → the map behind every stage.
+    pub(super) fn stages(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        let mut x = self.stem(images);
+        let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
+        let behind = |stage: &Vec<Block>| {
+            x = stage.iter().fold(x.clone(), |x, block| block.forward(x));
+            x.clone()
+        };
+        stages.into_iter().filter(|stage| !stage.is_empty()).map(behind).collect()
+    }
+}
+
 impl Classifier for ResNet {
     fn features(&self, images: Tensor<4>) -> Features {
-        let mut x = self.bn1.forward_relu(self.conv1.forward(images));
-        if self.pooled_stem {
-            x = max_pool2d(x, 3, 2, 1);
-        }
+        let x = self.stem(images);
         let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
         let map = stages.into_iter().flatten().fold(x, |x, block| block.forward(x));
         Features { map, token: None }

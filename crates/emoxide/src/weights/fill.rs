@@ -269,7 +269,10 @@ impl Filling<'_> {
                 filled.changes.push(format!("`{name}` summed over red, green and blue"));
                 Ok(Some(convert::sum_rgb(&self.values(name, tensor)?, area.iter().product())))
             }
-            (Some(_), [1, from, width], [1, to, same]) if width == same && name.ends_with("pos_embed") => {
+            // Positions of places; those of PCM are of branches.
+            (Some(_), [1, from, width], [1, to, same])
+                if width == same && name.ends_with("pos_embed") && !name.starts_with("msh.") =>
+            {
                 let (Some(from), Some(to)) = (convert::grid_side(*from), convert::grid_side(*to)) else {
                     return Err(WeightsError::Shape { path: self.path.into(), name: name.into(), expected, found });
                 };

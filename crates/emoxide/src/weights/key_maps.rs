@@ -40,7 +40,9 @@ pub const KEY_MAPS: &[KeyMap] = &[
     },
     KeyMap {
         name: "agra",
-        about: "IR networks of CD-FER-Benchmark (AGRA, PCM): `layer1.0`",
+        about: "IR networks of CD-FER-Benchmark (AGRA, PCM): `layer1.0`; what adapts them to other data is left out",
+        ignore: &[COUNTERS[0], r"^(Crop_Net|GCN|SourceMean|TargetMean|SourceBN|TargetBN)\."],
+        head: &[PYTORCH.head[0], r"^loc_fc\."],
         stages: Some(Stages { prefix: "layer", first: 1, list: "body." }),
         ..PYTORCH
     },

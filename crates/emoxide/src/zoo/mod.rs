@@ -13,7 +13,7 @@ pub use executor::{Executor, Why};
 pub use model::{Model, softmax};
 
 use crate::models::{
-    AlexNetConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Mask, NetworkConfig,
+    AlexNetConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Mask, NetworkConfig, PcmConfig,
     ResNetConfig, TransferConfig, VggConfig,
 };
 use crate::preprocess::{Alignment, Preprocess};
@@ -63,6 +63,13 @@ pub fn architectures() -> Vec<Entry> {
         alignment: Alignment::arcface(),
         paper: "Xue et al., TransFER, 2021",
     };
+    let pcm = |name, network| Entry {
+        name,
+        network: NetworkConfig::Pcm(network),
+        preprocess: Preprocess::imagenet(112),
+        alignment: Alignment::SquareBox { margin: 0.1 },
+        paper: "Yang et al., Augmented feature representation with parallel convolution, 2022",
+    };
     // Trained and tested on FER2013 by one protocol.
     let compared = |name, network, paper| Entry {
         name,
@@ -100,6 +107,8 @@ pub fn architectures() -> Vec<Entry> {
                 "Farzaneh and Qi, Deep attentive center loss, 2021",
             )
         },
+        pcm("pcm", PcmConfig::default()),
+        pcm("pcm-baseline", PcmConfig::baseline()),
     ]
 }
 

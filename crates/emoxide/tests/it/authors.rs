@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::support::{keys, tensors};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use emoxide::labels::Classes;
 use emoxide::models::{
-    AlexNetConfig, DaclAttentionConfig, DaclConfig, LocalBase, LocalTransformerConfig, Mask, Network, NetworkConfig,
-    Stem, TransferConfig, TrunkConfig,
+    AlexNetConfig, Classifier, DaclAttentionConfig, DaclConfig, FaceTrunkConfig, IrConfig, LocalBase,
+    LocalTransformerConfig, Mask, Network, NetworkConfig, PcmBase, PcmConfig, Stem, TransferConfig, TrunkConfig,
 };
 use emoxide::weights::start::{Start, Started, start};
 use emoxide::weights::{Head, import};
-use emoxide_testing::{assert_close, fixture_path, portable};
+use emoxide_testing::{Values, assert_close, fixture_path, portable};
 
 fn file(name: &str) -> PathBuf {
     fixture_path("authors").join(name)
@@ -45,6 +45,11 @@ fn dacl() -> NetworkConfig {
         attention_widths: [6, 5, 4],
         ..DaclConfig::default()
     })
+}
+
+fn pcm(stem_width: usize, widths: &[usize], units: &[usize]) -> NetworkConfig {
+    let base = FaceTrunkConfig { stem_width, widths: widths.to_vec(), units: units.to_vec() };
+    NetworkConfig::Pcm(PcmConfig { base: PcmBase::Ir(base), branches: 2, width: 4, ..PcmConfig::default() })
 }
 
 /// Every tensor of the network that `taken` names has the portable values, every other one those of `fresh`.
@@ -86,6 +91,7 @@ fn checkpoints_of_the_authors_fill_whole_networks() {
         ("transfer-resnet18.pth", None, NetworkConfig::LocalTransformer(local)),
         ("dacl-resnet18.pth", None, NetworkConfig::DaclAttention(attention)),
         ("dacl.pth", None, dacl()),
+        ("pcm.pth", None, pcm(4, &[4, 6, 8], &[1, 2, 1])),
     ] {
         let network = import(&file(name), &config, 3, naming, Head::Keep, &Device::flex());
         assert_filled(&network.unwrap_or_else(|error| panic!("{error}")), None, |_| true);
@@ -221,4 +227,46 @@ fn grey_trunks_start_from_a_colour_network_but_for_their_stem() {
         let error = start(config.init(7, &Device::flex()), &config, &Classes::seven(), &whole).unwrap_err();
         assert!(error.to_string().ends_with(&format!("say `part = \"{name}\"` beside the file")), "{error}");
     }
+}
+
+#[test]
+fn the_trunk_of_pcm_starts_from_a_face_network_however_it_counts_its_units() {
+    let config = pcm(4, &[4, 4, 6], &[2, 1, 2]);
+    let found = [("face.pth", None), ("face-agra.pth", Some("agra"))].map(|(name, naming)| {
+        let (network, fresh, started) = begun(&config, &[part("backbone", naming, fixture_path("pth").join(name))]);
+        let found = tensors(&network);
+        for (name, shape) in keys(&network) {
+            let expected = match name.strip_prefix("backbone.") {
+                Some(of_trunk) => portable::weight(of_trunk, &shape),
+                None => fresh[&name].clone(),
+            };
+            assert_close(&name, &found[&name], expected, 1e-6, 1e-6);
+        }
+        assert!(started[0].changes[0].starts_with("left out "), "{:?}", started[0].changes);
+        let images = Tensor::<4>::ones([1, 3, 24, 32], &Device::flex());
+        network.features(images).map.values()
+    });
+    assert_eq!(found[0], found[1]);
+}
+
+#[test]
+fn pcm_starts_from_the_trunk_of_agra_and_the_convolution_behind_it() {
+    let config = pcm(4, &[4, 6, 8], &[1, 2, 1]);
+    let files = ["backbone", "global"].map(|name| part(name, Some("agra"), file("agra.pth")));
+    let (network, fresh, started) = begun(&config, &files);
+    let found = tensors(&network);
+    for (name, shape) in keys(&network) {
+        let expected = match name.strip_prefix("backbone.") {
+            Some(of_trunk) => portable::weight(of_trunk, &shape),
+            None if name.starts_with("global.") => portable::weight(&name, &shape),
+            None => fresh[&name].clone(),
+        };
+        assert_close(&name, &found[&name], expected, 1e-6, 1e-6);
+    }
+    assert_eq!(started[1].tensors, 2);
+    // The trunk alone takes it too.
+    let ir = IrConfig { stem_width: 4, widths: vec![4, 6, 8], units: vec![1, 2, 1], ..IrConfig::ir50() };
+    let whole = Start { keys: Some("agra".to_owned()), ..Start::new(file("agra.pth")) };
+    let (network, fresh, _) = begun(&NetworkConfig::Ir(ir), &[whole]);
+    assert_filled(&network, Some(&fresh), |name| !name.starts_with("fc."));
 }

@@ -6,7 +6,7 @@ use crate::networks::{Case, cases};
 use crate::support::{Gather, keys};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{Classifier, FaceHead, IrConfig, NetworkConfig, Outputs, ResNetConfig};
+use emoxide::models::{Classifier, FaceHead, IrConfig, NetworkConfig, Outputs, Parallel, ResNetConfig};
 use emoxide_testing::{Values, assert_close, portable};
 
 const CLASSES: usize = 5;
@@ -65,6 +65,7 @@ fn attention_is_shared_out() {
             let sums = match &case.config {
                 NetworkConfig::LocalTransformer(_) => maps.sum_dim(3),
                 NetworkConfig::Transfer(_) if name.contains("blocks.") => maps.sum_dim(3),
+                NetworkConfig::Pcm(_) if name.contains("layers.") => maps.sum_dim(3),
                 NetworkConfig::DaclAttention(_) => maps.sum_dim(2).sum_dim(3),
                 _ => continue,
             };
@@ -80,13 +81,15 @@ fn every_parameter_has_a_gradient_and_training_moves_every_statistic() {
     for case in cases() {
         let network = case.config.init(CLASSES, &device);
         let fresh = case.config.init(CLASSES, &device);
-        let Outputs { logits, attention, .. } = network.outputs(case.images(4, &device));
+        let Outputs { logits, attention, parallel, .. } = network.outputs(case.images(4, &device));
+        let heads = parallel.map(|Parallel { global, local, .. }| [global, local]);
         let weighed = |output: Tensor<2>| {
             let cotangent = portable::values("cotangent", output.shape().num_elements());
             let cotangent = Tensor::<1>::from_floats(cotangent.as_slice(), &device).reshape(output.dims());
             (output * cotangent).sum()
         };
-        let loss = attention.into_iter().map(weighed).fold(weighed(logits), |sum, value| sum + value);
+        let beside = attention.into_iter().chain(heads.into_iter().flatten());
+        let loss = beside.map(weighed).fold(weighed(logits), |sum, value| sum + value);
         let gradients = loss.backward();
         let (after, before) = (Gather::from(&network, &gradients), Gather::from(&fresh, &gradients));
         for (name, gradient) in &after.gradient {

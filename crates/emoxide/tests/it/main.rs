@@ -20,6 +20,7 @@ mod labels;
 mod networks;
 mod paddle;
 mod parity;
+mod pcm;
 mod preprocess;
 mod recognizer;
 mod start;

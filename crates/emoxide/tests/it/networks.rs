@@ -2,9 +2,10 @@
 
 use burn::tensor::{Device, Tensor};
 use emoxide::models::{
-    AlexNetConfig, BlockKind, DaclAttentionConfig, DaclConfig, FaceHead, Grid, HeadDrop, IrConfig, LocalBase,
-    LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop, MapHead, Mask, NetworkConfig, PlainConfig,
-    ResNetConfig, Stem, TransferConfig, TrunkConfig, VggConfig,
+    AlexNetConfig, BlockKind, DaclAttentionConfig, DaclConfig, FaceHead, FaceTrunkConfig, GlobalInput, GlobalVector,
+    Grid, HeadDrop, IrConfig, LocalBase, LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop, MapHead,
+    Mask, MshConfig, NetworkConfig, PcmBase, PcmConfig, PlainConfig, Predict, ResNetConfig, Stem, TokenLayout,
+    TransferConfig, TrunkConfig, VggConfig,
 };
 use emoxide::nn::NormPlace;
 use emoxide_testing::portable;
@@ -64,7 +65,54 @@ pub(crate) fn cases() -> Vec<Case> {
     ];
     cases.extend(compared());
     cases.extend(transfer());
+    cases.extend(pcm());
     cases
+}
+
+/// PCM as in the paper, its baseline, and with its other settings.
+fn pcm() -> Vec<Case> {
+    let face = |widths: &[usize]| FaceTrunkConfig {
+        stem_width: 4,
+        widths: widths.to_vec(),
+        units: [2, 1, 1, 1][..widths.len()].to_vec(),
+    };
+    let paper = PcmConfig { base: PcmBase::Ir(face(&[4, 6, 8, 10])), branches: 3, width: 4, ..PcmConfig::default() };
+    let other = PcmConfig {
+        base: PcmBase::Iresnet(face(&[4, 6, 8])),
+        kernel: 1,
+        norm: false,
+        tokens: TokenLayout::Stage,
+        msh: MshConfig { depth: 2, heads: 3, out_proj: true, pre_norm: true, mlp_ratio: 2, ..MshConfig::default() },
+        head: GlobalInput::Class,
+        predict: Predict::Sum,
+        ..paper.clone()
+    };
+    let trunk = TrunkConfig {
+        stem: Stem::Compact,
+        stem_width: 4,
+        widths: vec![4, 6],
+        blocks: vec![1, 2],
+        ..TrunkConfig::default()
+    };
+    let single = PcmConfig {
+        input_channels: 1,
+        base: PcmBase::Resnet(trunk),
+        branches: 1,
+        msh: MshConfig { depth: 0, ..MshConfig::default() },
+        head: GlobalInput::Mean,
+        predict: Predict::Local,
+        ..paper.clone()
+    };
+    let baseline = PcmConfig { base: paper.base.clone(), width: 4, ..PcmConfig::baseline() };
+    let mean = PcmConfig { global: GlobalVector::Mean, ..baseline.clone() };
+    let case = |name, config| Case { name, config: NetworkConfig::Pcm(config), size: [48, 40] };
+    vec![
+        case("pcm", paper),
+        case("pcm-other", other),
+        case("pcm-single", single),
+        case("pcm-baseline", baseline),
+        case("pcm-baseline-mean", mean),
+    ]
 }
 
 /// `TransFER` as in the paper, and with its other settings.

@@ -1,12 +1,13 @@
-//! Networks against their PyTorch originals (`tools/reference/{resnet,ir,comparison,transfer}.py`): three depths in
+//! Networks against their PyTorch originals (`tools/reference/{resnet,ir,comparison,transfer,pcm}.py`): three depths in
 //! evaluation, then one training step's logits, running statistics and gradients.
 
 mod networks;
+mod pcm;
 
 use crate::support::{Gather, portable_network};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{Classifier, Network, NetworkConfig, Outputs};
+use emoxide::models::{Classifier, Network, NetworkConfig, Outputs, Parallel};
 use emoxide_engine::{Engine, Precision};
 use emoxide_kernels::Level;
 use emoxide_testing::{Fixture, Values, assert_close, portable};
@@ -19,10 +20,11 @@ fn images(shape: [usize; 4], device: &Device) -> Tensor<4> {
     Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape)
 }
 
-/// Logits, and behind them what DACL's loss sees beside them.
+/// Logits, and behind them what the losses of DACL and PCM see beside them.
 fn answer(network: &Network, images: Tensor<4>) -> Tensor<2> {
-    let Outputs { logits, attention, .. } = network.outputs(images);
-    Tensor::cat([logits].into_iter().chain(attention).collect(), 1)
+    let Outputs { logits, attention, parallel, .. } = network.outputs(images);
+    let parallel = parallel.map(|Parallel { global, local, branches }| [global, local, branches.flatten(1, 3)]);
+    Tensor::cat([logits].into_iter().chain(attention).chain(parallel.into_iter().flatten()).collect(), 1)
 }
 
 /// Compares one case of a fixture and prints the largest differences.
