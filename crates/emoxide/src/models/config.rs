@@ -4,8 +4,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlexNetConfig, ConfigError, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Network,
-    ResNetConfig, TransferConfig, VggConfig, parameters,
+    AlexNetConfig, CafeConfig, ConfigError, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Network,
+    ResNetConfig, TransferConfig, VggConfig, count, parameters,
 };
 
 /// Which network, in a recipe or a checkpoint: `kind = "resnet"` or another family and the keys of that family.
@@ -29,6 +29,8 @@ pub enum NetworkConfig {
     Dacl(DaclConfig),
     /// See [`TransferConfig`].
     Transfer(TransferConfig),
+    /// See [`CafeConfig`].
+    Cafe(CafeConfig),
 }
 
 impl NetworkConfig {
@@ -55,6 +57,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => Network::DaclAttention(config.init(classes, device)),
             Self::Dacl(config) => Network::Dacl(config.init(classes, device)),
             Self::Transfer(config) => Network::Transfer(config.init(classes, device)),
+            Self::Cafe(config) => Network::Cafe(config.init(classes, device)),
         }
     }
 
@@ -69,12 +72,23 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.validate(),
             Self::Dacl(config) => config.validate(),
             Self::Transfer(config) => config.validate(),
+            Self::Cafe(config) => config.validate(),
         }
     }
 
-    /// Number of trained values of a network with so many classes.
+    /// Number of values of a network with so many classes, those of frozen parts included.
     pub fn parameters(&self, classes: usize, device: &Device) -> usize {
         parameters(&self.build(classes, device))
+    }
+
+    /// How many of them training changes.
+    pub fn trained_parameters(&self, classes: usize, device: &Device) -> usize {
+        count(&self.build(classes, device), |name| !self.is_frozen(name))
+    }
+
+    /// Whether the parameter of this name keeps the value that it starts with: it asks for no gradient.
+    pub fn is_frozen(&self, name: &str) -> bool {
+        matches!(self, Self::Cafe(config) if config.is_frozen(name))
     }
 
     /// Channels of the input images.
@@ -88,13 +102,14 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.input_channels,
             Self::Dacl(config) => config.input_channels,
             Self::Transfer(config) => config.input_channels,
+            Self::Cafe(config) => config.input_channels,
         }
     }
 
     /// How the names of everything behind the embedding start, and of what a file may have beyond it.
     pub(crate) fn head(&self) -> &'static [&'static str] {
         match self {
-            Self::Resnet(_) | Self::DaclAttention(_) | Self::Dacl(_) => &["fc."],
+            Self::Resnet(_) | Self::DaclAttention(_) | Self::Dacl(_) | Self::Cafe(_) => &["fc."],
             Self::Alexnet(_) => &["classifier.6."],
             Self::Vgg(_) => &["classifier.2."],
             Self::LocalTransformer(_) => &["classifier."],
@@ -130,6 +145,7 @@ impl NetworkConfig {
                 (r"^stem_cnn\.features\.6\.", "stem_cnn.layer3."),
                 (r"^stem_cnn\.features\.7\.", "stem_cnn.layer4."),
             ],
+            Self::Cafe(config) => config.spelling(),
             Self::Dacl(_) => &[(r"^(conv1|bn1|layer[1-4])\.", "base_model.$1.")],
             Self::Resnet(_) | Self::Alexnet(_) | Self::Vgg(_) | Self::DaclAttention(_) => &[],
         }
@@ -144,6 +160,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.fixed_size(),
             Self::Dacl(config) => Some(config.image_size),
             Self::Transfer(config) => Some(config.image_size),
+            Self::Cafe(config) => config.fixed_size(),
         }
     }
 
@@ -153,7 +170,7 @@ impl NetworkConfig {
             Self::Alexnet(_) => AlexNetConfig::SMALLEST_IMAGE,
             Self::Vgg(_) => VggConfig::SMALLEST_IMAGE,
             Self::LocalTransformer(config) => config.base.smallest_image(),
-            Self::Resnet(_) | Self::Ir(_) | Self::DaclAttention(_) | Self::Dacl(_) | Self::Transfer(_) => 1,
+            Self::Resnet(_) | Self::Ir(_) | Self::DaclAttention(_) | Self::Dacl(_) | Self::Transfer(_) | Self::Cafe(_) => 1,
         }
     }
 
@@ -176,6 +193,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.embedding(),
             Self::Dacl(config) => config.base.channels(),
             Self::Transfer(config) => config.width,
+            Self::Cafe(config) => config.clip.embedding,
         }
     }
 }

@@ -124,11 +124,12 @@ impl ResNetConfig {
 
     /// A network with fresh weights; they are drawn at first use.
     pub fn init(&self, classes: usize, device: &Device) -> ResNet {
-        ResNet { fc: Some(linear(self.embedding(), classes, device)), ..self.trunk(std::convert::identity, device) }
+        ResNet { fc: Some(linear(self.embedding(), classes, device)), ..self.trunk(std::convert::identity, false, device) }
     }
 
-    /// A network without classifier. `stem` may change the first convolution.
-    fn trunk(&self, stem: impl FnOnce(Conv2dConfig) -> Conv2dConfig, device: &Device) -> ResNet {
+    /// A network without classifier. `stem` may change the first convolution; `uniform`: the others have PyTorch's default
+    /// weights.
+    fn trunk(&self, stem: impl FnOnce(Conv2dConfig) -> Conv2dConfig, uniform: bool, device: &Device) -> ResNet {
         let conv1 = match self.stem {
             Stem::Imagenet => Conv2dConfig::new(self.input_channels, self.stem_width, 7).with_stride(2),
             Stem::Compact => Conv2dConfig::new(self.input_channels, self.stem_width, 3),
@@ -142,7 +143,7 @@ impl ResNetConfig {
             (0..count)
                 .map(|block| {
                     let stride = if block == 0 { first_stride } else { 1 };
-                    let block = Block::new(self.block, inputs, width, stride, device);
+                    let block = Block::new((self.block, uniform), inputs, width, stride, device);
                     inputs = width * self.block.expansion();
                     block
                 })
@@ -193,9 +194,20 @@ impl TrunkConfig {
         ResNetConfig { input_channels, stem, stem_width, block, widths, blocks, first_stride, dropout: 0.0 }
     }
 
+    /// That of ResNet-50.
+    pub fn resnet50() -> Self {
+        let ResNetConfig { stem, stem_width, block, widths, blocks, first_stride, .. } = ResNetConfig::resnet50();
+        Self { stem, stem_width, block, widths, blocks, first_stride }
+    }
+
     /// Whether a trunk can be built from this, which stands below the key `base`.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.network(3).validate().map_err(|error| error.below("base"))
+        self.validate_below("base")
+    }
+
+    /// Whether a trunk can be built from this, which stands below that key.
+    pub(super) fn validate_below(&self, key: &str) -> Result<(), ConfigError> {
+        self.network(3).validate().map_err(|error| error.below(key))
     }
 
     /// Channels of the map.
@@ -221,7 +233,12 @@ impl TrunkConfig {
         stem: impl FnOnce(Conv2dConfig) -> Conv2dConfig,
         device: &Device,
     ) -> ResNet {
-        self.network(input_channels).trunk(stem, device)
+        self.network(input_channels).trunk(stem, false, device)
+    }
+
+    /// The same, all of whose convolutions have PyTorch's default weights.
+    pub(super) fn init_uniform(&self, input_channels: usize, device: &Device) -> ResNet {
+        self.network(input_channels).trunk(Conv2dConfig::with_uniform_init, true, device)
     }
 }
 
@@ -240,10 +257,12 @@ struct Block {
 }
 
 impl Block {
-    fn new(kind: BlockKind, inputs: usize, width: usize, stride: usize, device: &Device) -> Self {
+    /// `uniform`: with PyTorch's default weights.
+    fn new((kind, uniform): (BlockKind, bool), inputs: usize, width: usize, stride: usize, device: &Device) -> Self {
         let outputs = width * kind.expansion();
         let conv = |inputs, outputs, kernel, stride| {
-            Conv2dConfig::new(inputs, outputs, kernel).with_stride(stride).init(device)
+            let conv = Conv2dConfig::new(inputs, outputs, kernel).with_stride(stride);
+            if uniform { conv.with_uniform_init() } else { conv }.init(device)
         };
         let norm = |channels| BatchNorm::new(channels, device);
         let (conv1, conv2, conv3) = match kind {
