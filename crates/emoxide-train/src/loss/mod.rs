@@ -1,5 +1,6 @@
 //! What training minimises.
 
+mod channel_separation;
 mod cross_entropy;
 mod sparse_centre;
 
@@ -12,6 +13,7 @@ use emoxide::labels::{Classes, Expression};
 use emoxide::models::{Classifier, Network, Outputs};
 use serde::{Deserialize, Serialize};
 
+pub use channel_separation::{ChannelError, ChannelSeparation, ChannelSeparationConfig, Divisor, Groups};
 pub use cross_entropy::CrossEntropy;
 pub use sparse_centre::SparseCentre;
 
@@ -50,6 +52,9 @@ pub enum ObjectiveConfig {
         #[serde(default)]
         label_smoothing: f64,
     },
+    /// Cross-entropy plus the losses that give every class a group of the embedding's channels (see
+    /// [`ChannelSeparation`]).
+    ChannelSeparation(ChannelSeparationConfig),
 }
 
 fn hundredth() -> f64 {
@@ -127,6 +132,9 @@ pub enum ObjectiveError {
          choose a network that does, such as network.kind = \"dacl\", or objective.kind = \"cross-entropy\""
     )]
     NoAttention,
+    /// Settings of the losses of groups of channels.
+    #[error(transparent)]
+    Channels(#[from] ChannelError),
 }
 
 impl ClassWeights {
@@ -168,7 +176,10 @@ impl ObjectiveConfig {
         embedding: usize,
         device: &Device,
     ) -> Result<Objective, ObjectiveError> {
-        let (Self::CrossEntropy { label_smoothing, .. } | Self::SparseCentre { label_smoothing, .. }) = *self;
+        let label_smoothing = match *self {
+            Self::CrossEntropy { label_smoothing, .. } | Self::SparseCentre { label_smoothing, .. } => label_smoothing,
+            Self::ChannelSeparation(_) => 0.0,
+        };
         if !(0.0..=1.0).contains(&label_smoothing) {
             return Err(ObjectiveError::BadSmoothing(label_smoothing));
         }
@@ -188,12 +199,16 @@ impl ObjectiveConfig {
                 let shape = [classes.len(), embedding];
                 Objective::SparseCentre(SparseCentre::new(entropy, [weight, centre_rate], shape, device))
             }
+            Self::ChannelSeparation(config) => {
+                config.check(classes.len(), embedding)?;
+                Objective::ChannelSeparation(ChannelSeparation::new(config, classes.len(), device))
+            }
         })
     }
 
     /// Whether targets may be distributions over the classes rather than single ones.
     pub fn takes_votes(&self) -> bool {
-        matches!(self, Self::CrossEntropy { .. })
+        matches!(self, Self::CrossEntropy { .. } | Self::ChannelSeparation(_))
     }
 }
 
@@ -205,6 +220,8 @@ pub enum Objective {
     CrossEntropy(CrossEntropy),
     /// Cross-entropy plus the sparse centre loss.
     SparseCentre(SparseCentre),
+    /// Cross-entropy plus the losses of groups of channels.
+    ChannelSeparation(ChannelSeparation),
 }
 
 impl Objective {
@@ -216,7 +233,7 @@ impl Objective {
         device: &Device,
     ) -> Result<(), ObjectiveError> {
         match self {
-            Self::CrossEntropy(_) => Ok(()),
+            Self::CrossEntropy(_) | Self::ChannelSeparation(_) => Ok(()),
             Self::SparseCentre(_) => {
                 let image = Tensor::zeros([1, channels, rows, cols], &device.clone().without_autodiff());
                 let attention = network.valid().outputs(image).attention;
@@ -231,13 +248,14 @@ impl Objective {
         match self {
             Self::CrossEntropy(loss) => loss.forward(outputs.logits, targets),
             Self::SparseCentre(loss) => loss.forward(outputs, targets),
+            Self::ChannelSeparation(loss) => loss.forward(outputs, targets),
         }
     }
 
     /// What it has learnt, by name; empty for objectives that learn nothing.
     pub fn state(&self) -> Tensors {
         match self {
-            Self::CrossEntropy(_) => Tensors::new(),
+            Self::CrossEntropy(_) | Self::ChannelSeparation(_) => Tensors::new(),
             Self::SparseCentre(loss) => Tensors::from([(CENTRES.to_owned(), loss.centres().clone().into_data())]),
         }
     }
@@ -245,7 +263,7 @@ impl Objective {
     /// Takes back what [`state`](Self::state) gave.
     pub fn restored(self, mut state: Tensors) -> Result<Self, StateError> {
         let restored = match self {
-            Self::CrossEntropy(_) => self,
+            Self::CrossEntropy(_) | Self::ChannelSeparation(_) => self,
             Self::SparseCentre(loss) => {
                 let name = || CENTRES.to_owned();
                 let data = state.remove(CENTRES).ok_or_else(|| StateError::Missing { name: name() })?;

@@ -19,7 +19,6 @@ use std::time::Instant;
 use burn::tensor::Device;
 use emoxide::device::{self, TrainingPrecision};
 use emoxide::labels::LabelError;
-use emoxide::models::parameters;
 use emoxide::weights::WeightsError;
 use emoxide::weights::checkpoint::{Card, CardError, CheckpointError, Provenance};
 use emoxide::weights::start::Started;
@@ -205,7 +204,8 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         run
     };
     let select = splits.select.as_ref().map_or(0, DataSet::len);
-    observer.started(splits.train.len(), select, parameters(&state.network));
+    let trained = recipe.network.config.trained_parameters(recipe.data.classes.len(), &job.device);
+    observer.started(splits.train.len(), select, trained);
     observer.started_from(&state.progress.started_from);
     let mut events = EventWriter::open(&run.path("events"), next_step(state.progress.epochs))?;
 

@@ -1,5 +1,6 @@
 //! Weights: where they come from, whose names they carry, and that they are complete.
 
+mod arrange;
 mod card;
 pub mod checkpoint;
 mod contents;
@@ -17,7 +18,7 @@ mod tensors;
 
 pub use error::WeightsError;
 pub use fingerprint::fingerprint;
-pub use import::{Head, import};
+pub use import::{Head, import, import_parts};
 pub use key_maps::KEY_MAPS;
-pub use keys::{Deeper, KeyMap, LinearLayout, Stages};
+pub use keys::{Deeper, Joined, KeyMap, LinearLayout, Stages};
 pub(crate) use tensors::unfit_tensor;

@@ -13,7 +13,7 @@ pub use executor::{Executor, Why};
 pub use model::{Model, softmax};
 
 use crate::models::{
-    AlexNetConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, NetworkConfig, ResNetConfig,
+    AlexNetConfig, CafeConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, NetworkConfig, ResNetConfig,
     TransferConfig, VggConfig,
 };
 use crate::preprocess::{Alignment, Preprocess};
@@ -63,6 +63,13 @@ pub fn architectures() -> Vec<Entry> {
         alignment: Alignment::arcface(),
         paper: "Xue et al., TransFER, 2021",
     };
+    let cafe = |name, network| Entry {
+        name,
+        network: NetworkConfig::Cafe(network),
+        preprocess: Preprocess::imagenet(224),
+        alignment: Alignment::SquareBox { margin: 0.0 },
+        paper: "Zhang et al., Generalizable facial expression recognition, 2024",
+    };
     // Trained and tested on FER2013 by one protocol.
     let compared = |name, network, paper| Entry {
         name,
@@ -98,6 +105,9 @@ pub fn architectures() -> Vec<Entry> {
                 "Farzaneh and Qi, Deep attentive center loss, 2021",
             )
         },
+        cafe("cafe", CafeConfig::default()),
+        cafe("cafe-resnet50", CafeConfig::default().resnet50()),
+        cafe("cafe-mobilenet", CafeConfig::default().mobilenet_v2()),
     ]
 }
 
