@@ -12,6 +12,7 @@ import re
 from collections import OrderedDict
 from typing import Callable
 
+import cafe
 import comparison
 import numpy as np
 import portable
@@ -21,6 +22,7 @@ from ir import Ir
 from ir import seams as ir_seams
 from resnet import Compact
 from resnet import seams as resnet_seams
+from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import resnet18, resnet50
 from torchvision.models.resnet import BasicBlock
@@ -110,6 +112,8 @@ class Source:
     authors: Callable = lambda state: state
     keys: str | None = None
     ending: str = "pth"
+    # Parts of the network that the authors' file has not: for each the ending of another file, who writes it and its keys.
+    parts: dict = dataclasses.field(default_factory=dict)
     # Mean and deviation of colour pictures as the network's preset has them; grey ones are left in 0..1.
     statistics: tuple = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -120,6 +124,68 @@ class Source:
         _, _, logits = self.seams(model, images)
         return logits[:, : len(self.classes.split(","))]
 
+
+def wrapped(path, model, authors):
+    """As CAFE's authors save it."""
+    torch.save({"model_state_dict": authors(model.state_dict())}, path)
+
+
+def masks(state):
+    """CAFE's own checkpoints: layers by their numbers, without CLIP."""
+    numbers = [(r"^mask\.conv1\.", "features.0."), (r"^mask\.bn1\.", "features.1.")]
+    stages = [(rf"^mask\.layer{stage}\.", f"features.{stage + 3}.") for stage in (1, 2, 3, 4)]
+    own = OrderedDict((name, value) for name, value in state.items() if not name.startswith("clip."))
+    return renamed(*numbers, *stages)(own)
+
+
+def tower(model):
+    return OrderedDict((name, value) for name, value in model.state_dict().items() if name.startswith("clip."))
+
+
+def openai(path, model):
+    """CLIP in OpenAI's names, in half precision but for norms, tokens and positions, beside a text tower."""
+    state = OrderedDict()
+    for name, value in tower(model).items():
+        single = re.search(r"\.ln_|_embedding$", name)
+        state[name.replace("clip.", "visual.", 1)] = value if single else value.half()
+    state["positional_embedding"] = torch.zeros(3, 4)
+    state["transformer.resblocks.0.attn.in_proj_weight"] = torch.zeros(12, 4).half()
+    state |= {"text_projection": torch.zeros(4, 4), "token_embedding.weight": torch.zeros(5, 4)}
+    state |= {"ln_final.weight": torch.zeros(4), "logit_scale": torch.tensor(4.6)}
+    torch.save(state, path)
+
+
+def hugging_face(path, model):
+    """The same in Hugging Face's names, with its text tower."""
+    rules = [
+        (r"^clip\.class_embedding$", "vision_model.embeddings.class_embedding"),
+        (r"^clip\.conv1\.", "vision_model.embeddings.patch_embedding."),
+        (r"^clip\.positional_embedding$", "vision_model.embeddings.position_embedding.weight"),
+        (r"^clip\.ln_pre\.", "vision_model.pre_layrnorm."),
+        (r"^clip\.ln_post\.", "vision_model.post_layernorm."),
+        (r"^clip\.transformer\.resblocks\.", "vision_model.encoder.layers."),
+        (r"\.ln_([12])\.", r".layer_norm\1."),
+        (r"\.attn\.out_proj\.", ".self_attn.out_proj."),
+        (r"\.mlp\.c_fc\.", ".mlp.fc1."),
+        (r"\.mlp\.c_proj\.", ".mlp.fc2."),
+    ]
+    state = OrderedDict()
+    for name, value in renamed(*rules)(tower(model)).items():
+        if name == "clip.proj":
+            state["visual_projection.weight"] = value.t().contiguous()
+        elif found := re.match(r"(.*)\.attn\.in_proj_(weight|bias)$", name):
+            for part, rows in zip("qkv", value.chunk(3)):
+                state[f"{found[1]}.self_attn.{part}_proj.{found[2]}"] = rows.contiguous()
+        else:
+            state[name] = value
+    state["vision_model.embeddings.position_ids"] = torch.arange(len(tower(model)["clip.positional_embedding"]))
+    state["text_model.encoder.layers.0.self_attn.q_proj.weight"] = torch.zeros(4, 4)
+    state |= {"text_projection.weight": torch.zeros(4, 4), "logit_scale": torch.tensor(4.6)}
+    save_file({name: value.detach().clone() for name, value in state.items()}, path)
+
+
+OPENAI = {"clip": ("pt", openai, "clip")}
+HUGGING_FACE = {"clip": ("safetensors", hugging_face, "clip-hf")}
 
 NOTEBOOK = renamed(
     (r"^stem_cnn\.conv1\.", "stem_cnn.features.0."),
@@ -155,6 +221,11 @@ def small_dacl_attention():
 
 def small_dacl():
     return comparison.Dacl(comparison.compact(3, [6, 8]), 8, 64, [6, 5, 4], 3)
+
+
+def small_cafe():
+    tower = cafe.Clip(3, 16, patch=8, width=8, depth=2, heads=2, hidden=12, embedding=10)
+    return cafe.Cafe(tower, comparison.imagenet(3, [8, 10]), 10, 3)
 
 
 def vgg(pool):
@@ -256,6 +327,8 @@ SOURCES = {
         authors=OFFICIAL_DACL,
         statistics=((0.5752, 0.4495, 0.4012), (0.2086, 0.1911, 0.1827)),
     ),
+    "cafe": Source("cafe", cafe.full, small_cafe, cafe.seams, "fc", RAF, write=wrapped, authors=masks, parts=OPENAI),
+    "cafe-hf": Source("cafe", cafe.full, None, cafe.seams, "fc", RAF, write=wrapped, authors=masks, parts=HUGGING_FACE),
 }
 
 
@@ -276,6 +349,11 @@ def main():
             model = source.small()
             portable.fill(model)
             source.save(OUT / f"{name}.{source.ending}", model)
+            for part, (ending, write, _) in source.parts.items():
+                write(OUT / f"{name}-{part}.{ending}", model)
+    model = small_cafe()
+    portable.fill(model)
+    hugging_face(OUT / "cafe-clip.safetensors", model)
     # Starts: a deeper encoder for larger pictures, a residual network of ten classes.
     encoder = small_transfer(depth=3, image=32)
     portable.fill(encoder)

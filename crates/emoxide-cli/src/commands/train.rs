@@ -112,6 +112,13 @@ impl Observer for Display {
         }
     }
 
+    fn left_random(&mut self, part: &str) {
+        output::say(&format!(
+            "`{part}` is frozen and keeps random weights: name a file for it, \
+             --set 'network.weights=[{{file=\"FILE\", part=\"{part}\"}}]'"
+        ));
+    }
+
     fn epoch(&mut self, epoch: usize, epochs: usize, batches: usize) {
         self.bar = progress::bar(batches, &format!("epoch {epoch}/{epochs}"), self.quiet);
     }

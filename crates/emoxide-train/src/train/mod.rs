@@ -68,6 +68,8 @@ pub trait Observer {
     fn started(&mut self, train: usize, select: usize, parameters: usize);
     /// Where the weights came from before the first step; nothing for random weights.
     fn started_from(&mut self, files: &[Started]);
+    /// A part of the network keeps random weights: training leaves it alone, and no file fills it.
+    fn left_random(&mut self, part: &str);
     /// An epoch begins with so many batches.
     fn epoch(&mut self, epoch: usize, epochs: usize, batches: usize);
     /// A batch is done; the loss is the mean of the epoch so far.
@@ -207,6 +209,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     let trained = recipe.network.config.trained_parameters(recipe.data.classes.len(), &job.device);
     observer.started(splits.train.len(), select, trained);
     observer.started_from(&state.progress.started_from);
+    recipe.network.left_random().iter().for_each(|part| observer.left_random(part));
     let mut events = EventWriter::open(&run.path("events"), next_step(state.progress.epochs))?;
 
     let interrupted = |state: &State| Ok(Outcome::Interrupted { epochs: state.progress.epochs });

@@ -86,9 +86,14 @@ impl NetworkConfig {
         count(&self.build(classes, device), |name| !self.is_frozen(name))
     }
 
-    /// Whether the parameter of this name keeps the value that it starts with: it asks for no gradient.
+    /// Parts that keep the weights that they start with: they ask for no gradient.
+    pub fn frozen(&self) -> &'static [&'static str] {
+        if let Self::Cafe(config) = self { config.frozen() } else { &[] }
+    }
+
+    /// Whether the parameter of this name is of such a part.
     pub fn is_frozen(&self, name: &str) -> bool {
-        matches!(self, Self::Cafe(config) if config.is_frozen(name))
+        self.frozen().iter().any(|part| name.strip_prefix(part).is_some_and(|rest| rest.starts_with('.')))
     }
 
     /// Channels of the input images.

@@ -106,9 +106,9 @@ impl CafeConfig {
         (self.mask != FeatureMask::None).then_some(self.image_size)
     }
 
-    /// Whether a parameter keeps the value that it starts with.
-    pub(in crate::models) fn is_frozen(&self, name: &str) -> bool {
-        !self.clip.trainable && name.starts_with("clip.")
+    /// See [`NetworkConfig::frozen`](crate::models::NetworkConfig::frozen).
+    pub(in crate::models) fn frozen(&self) -> &'static [&'static str] {
+        if self.clip.trainable || self.mask == FeatureMask::None { &[] } else { &["clip"] }
     }
 
     /// See [`NetworkConfig::spelling`](crate::models::NetworkConfig).
