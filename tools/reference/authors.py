@@ -8,7 +8,6 @@ torch 2.15, torchvision of the same release, numpy, safetensors (through the twi
 import dataclasses
 import pathlib
 import pickle
-import re
 from collections import OrderedDict
 from typing import Callable
 
@@ -18,11 +17,11 @@ import numpy as np
 import portable
 import torch
 import transfer
+from clip_files import Multimodal, hostile, hugging_face, openai, renamed
 from ir import Ir
 from ir import seams as ir_seams
 from resnet import Compact
 from resnet import seams as resnet_seams
-from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import resnet18, resnet50
 from torchvision.models.resnet import BasicBlock
@@ -33,21 +32,6 @@ OUT = pathlib.Path(__file__).parents[2] / "crates/emoxide/tests/fixtures/authors
 
 RAF = "surprise,fear,disgust,happiness,sadness,anger,neutral"
 ALPHABETICAL = "anger,disgust,fear,happiness,neutral,sadness,surprise"
-
-
-def renamed(*rules):
-    """Applies regular expressions to all names of a state dict."""
-
-    def apply(state):
-        out = OrderedDict()
-        for name, value in state.items():
-            for pattern, replacement in rules:
-                name = re.sub(pattern, replacement, name)
-            assert name not in out, name
-            out[name] = value
-        return out
-
-    return apply
 
 
 def staged(state):
@@ -136,52 +120,6 @@ def masks(state):
     stages = [(rf"^mask\.layer{stage}\.", f"features.{stage + 3}.") for stage in (1, 2, 3, 4)]
     own = OrderedDict((name, value) for name, value in state.items() if not name.startswith("clip."))
     return renamed(*numbers, *stages)(own)
-
-
-def tower(model):
-    return OrderedDict((name, value) for name, value in model.state_dict().items() if name.startswith("clip."))
-
-
-def openai(path, model):
-    """CLIP in OpenAI's names, in half precision but for norms, tokens and positions, beside a text tower."""
-    state = OrderedDict()
-    for name, value in tower(model).items():
-        single = re.search(r"\.ln_|_embedding$", name)
-        state[name.replace("clip.", "visual.", 1)] = value if single else value.half()
-    state["positional_embedding"] = torch.zeros(3, 4)
-    state["transformer.resblocks.0.attn.in_proj_weight"] = torch.zeros(12, 4).half()
-    state |= {"text_projection": torch.zeros(4, 4), "token_embedding.weight": torch.zeros(5, 4)}
-    state |= {"ln_final.weight": torch.zeros(4), "logit_scale": torch.tensor(4.6)}
-    torch.save(state, path)
-
-
-def hugging_face(path, model):
-    """The same in Hugging Face's names, with its text tower."""
-    rules = [
-        (r"^clip\.class_embedding$", "vision_model.embeddings.class_embedding"),
-        (r"^clip\.conv1\.", "vision_model.embeddings.patch_embedding."),
-        (r"^clip\.positional_embedding$", "vision_model.embeddings.position_embedding.weight"),
-        (r"^clip\.ln_pre\.", "vision_model.pre_layrnorm."),
-        (r"^clip\.ln_post\.", "vision_model.post_layernorm."),
-        (r"^clip\.transformer\.resblocks\.", "vision_model.encoder.layers."),
-        (r"\.ln_([12])\.", r".layer_norm\1."),
-        (r"\.attn\.out_proj\.", ".self_attn.out_proj."),
-        (r"\.mlp\.c_fc\.", ".mlp.fc1."),
-        (r"\.mlp\.c_proj\.", ".mlp.fc2."),
-    ]
-    state = OrderedDict()
-    for name, value in renamed(*rules)(tower(model)).items():
-        if name == "clip.proj":
-            state["visual_projection.weight"] = value.t().contiguous()
-        elif found := re.match(r"(.*)\.attn\.in_proj_(weight|bias)$", name):
-            for part, rows in zip("qkv", value.chunk(3)):
-                state[f"{found[1]}.self_attn.{part}_proj.{found[2]}"] = rows.contiguous()
-        else:
-            state[name] = value
-    state["vision_model.embeddings.position_ids"] = torch.arange(len(tower(model)["clip.positional_embedding"]))
-    state["text_model.encoder.layers.0.self_attn.q_proj.weight"] = torch.zeros(4, 4)
-    state |= {"text_projection.weight": torch.zeros(4, 4), "logit_scale": torch.tensor(4.6)}
-    save_file({name: value.detach().clone() for name, value in state.items()}, path)
 
 
 OPENAI = {"clip": ("pt", openai, "clip")}
@@ -354,6 +292,8 @@ def main():
     model = small_cafe()
     portable.fill(model)
     hugging_face(OUT / "cafe-clip.safetensors", model)
+    torch.save(Multimodal(model).state_dict(), OUT / "cafe-clip.pth")
+    hostile(OUT / "cafe-clip.pt", OUT / "hostile-clip.pt")
     # Starts: a deeper encoder for larger pictures, a residual network of ten classes.
     encoder = small_transfer(depth=3, image=32)
     portable.fill(encoder)

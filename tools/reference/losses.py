@@ -118,7 +118,7 @@ def group_maxima(embedding, classes, rest):
 
 def channel_separation():
     torch.manual_seed(7)
-    batch, classes, channels, drop = 5, 7, 32, 2  # groups of 4, and 4 channels left over
+    batch, classes, channels, drop = 5, 7, 31, 2  # groups of 4, and 3 channels left over
     group = channels // classes
     labels = torch.tensor([3, 0, 6, 6, 2])
     # In some groups all channels are negative, so that a dropped one is the largest.

@@ -15,7 +15,7 @@ macro_rules! trunk {
 }
 
 /// Family, settings of the network, and others that differ from those of the recipe.
-const FAMILIES: [(&str, &str, &[&str]); 8] = [
+const FAMILIES: [(&str, &str, &[&str]); 9] = [
     ("ir", "kind='ir', input_channels=1, stem_width=16, widths=[16, 32, 64], units=[1, 1, 1]", &[]),
     (
         "alexnet",
@@ -47,9 +47,15 @@ const FAMILIES: [(&str, &str, &[&str]); 8] = [
          depth=1, heads=2, hidden=64",
         &["schedule.epochs=20", "optimiser={kind='sgd', rate=0.05, momentum=0.9}", "run.batch_size=16"],
     ),
+    ("cafe", CAFE, &[CHANNELS, "schedule.epochs=8"]),
 ];
 
 const DACL: &str = concat!("kind='dacl', input_channels=1, image_size=48, attention_widths=[64, 32, 16], ", trunk!());
+/// The tower is drawn and frozen.
+const CAFE: &str = "kind='cafe', input_channels=1, image_size=48, backbone={kind='resnet', stem='compact', stem_width=16, \
+     widths=[16, 32, 64], blocks=[1, 1, 1], first_stride=2}, clip={patch=16, width=32, depth=1, heads=2, hidden=64, \
+     embedding=70}";
+const CHANNELS: &str = "objective={kind='channel-separation', drop=1}";
 const CENTRES: &str = "objective={kind='sparse-centre'}";
 
 fn draw(data: &Path, per_class: &str) {
@@ -104,4 +110,21 @@ fn a_killed_run_with_centres_resumes_to_the_same_numbers() {
     draw(&data, "40");
     let network = format!("network={{{DACL}}}");
     killed_and_resumed(folder.path(), &data, &["--set", &network, "--set", CENTRES, "--set", "schedule.epochs=3"]);
+}
+
+/// What is dropped is drawn anew with every step, and the tower stays as it was.
+#[test]
+fn a_killed_run_with_a_frozen_part_resumes_to_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("faces");
+    draw(&data, "40");
+    let network = format!("network={{{CAFE}}}");
+    killed_and_resumed(folder.path(), &data, &["--set", &network, "--set", CHANNELS, "--set", "schedule.epochs=3"]);
+    let network = format!("network={{{CAFE}, weights='nowhere.pth'}}");
+    let told = |network: &str, run_dir: &str| {
+        let run_dir = folder.path().join(run_dir);
+        let sets = ["--set", network, "--set", CHANNELS, "--set", "schedule.epochs=1"];
+        err(&run(&texts(&quick(&data, &run_dir, &sets)))).contains("`clip` is frozen and keeps random weights")
+    };
+    assert!(told(&format!("network={{{CAFE}}}"), "told") && !told(&network, "refused"));
 }

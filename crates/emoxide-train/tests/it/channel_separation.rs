@@ -71,10 +71,9 @@ fn values_and_gradients_agree_with_pytorch() {
         let value = loss.forward_kept(outputs, one_hot(&fixture.labels, classes), tensor(&case.kept, channels));
         largest = largest.max(assert_close(&case.name, value.clone(), vec![case.loss], 1e-6, 1e-6));
         let gradients = value.backward();
-        for (gradient, expected) in [
-            (logits.grad(&gradients).unwrap(), &case.logits),
-            (embedding.grad(&gradients).unwrap(), &case.embedding),
-        ] {
+        for (gradient, expected) in
+            [(logits.grad(&gradients).unwrap(), &case.logits), (embedding.grad(&gradients).unwrap(), &case.embedding)]
+        {
             largest = largest.max(assert_close(&case.name, gradient, expected, 1e-5, 1e-7));
         }
     }
@@ -109,7 +108,8 @@ fn ten_channels_of_every_group_are_dropped() {
     let mut hits = vec![0; CHANNELS];
     for row in &rows {
         assert!(row.iter().all(|&value| value == 0.0 || value == 1.0));
-        let blocks = (0..CLASSES).map(|class| if class == 6 { 438..CHANNELS } else { class * GROUP..(class + 1) * GROUP });
+        let blocks =
+            (0..CLASSES).map(|class| if class == 6 { 438..CHANNELS } else { class * GROUP..(class + 1) * GROUP });
         for block in blocks {
             assert_eq!(row[block].iter().filter(|&&value| value == 0.0).count(), 10);
         }

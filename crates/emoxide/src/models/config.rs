@@ -175,7 +175,12 @@ impl NetworkConfig {
             Self::Alexnet(_) => AlexNetConfig::SMALLEST_IMAGE,
             Self::Vgg(_) => VggConfig::SMALLEST_IMAGE,
             Self::LocalTransformer(config) => config.base.smallest_image(),
-            Self::Resnet(_) | Self::Ir(_) | Self::DaclAttention(_) | Self::Dacl(_) | Self::Transfer(_) | Self::Cafe(_) => 1,
+            Self::Resnet(_)
+            | Self::Ir(_)
+            | Self::DaclAttention(_)
+            | Self::Dacl(_)
+            | Self::Transfer(_)
+            | Self::Cafe(_) => 1,
         }
     }
 

@@ -45,15 +45,8 @@ pub struct MobileNetConfig {
 impl Default for MobileNetConfig {
     fn default() -> Self {
         let stage = |[expansion, width, blocks, stride]: [usize; 4]| InvertedStage { expansion, width, blocks, stride };
-        let stages = [
-            [1, 16, 1, 1],
-            [6, 24, 2, 2],
-            [6, 32, 3, 2],
-            [6, 64, 4, 2],
-            [6, 96, 3, 1],
-            [6, 160, 3, 2],
-            [6, 320, 1, 1],
-        ];
+        let stages =
+            [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2], [6, 320, 1, 1]];
         Self { stem_width: 32, stages: stages.map(stage).to_vec(), width: 1280 }
     }
 }
@@ -95,14 +88,7 @@ impl MobileNetConfig {
 /// A convolution and its norm.
 type ConvNorm = (Conv2d, BatchNorm);
 
-fn conv_norm(
-    inputs: usize,
-    outputs: usize,
-    kernel: usize,
-    stride: usize,
-    groups: usize,
-    device: &Device,
-) -> ConvNorm {
+fn conv_norm(inputs: usize, outputs: usize, kernel: usize, stride: usize, groups: usize, device: &Device) -> ConvNorm {
     let conv = Conv2dConfig::new(inputs, outputs, kernel).with_stride(stride).with_groups(groups);
     (conv.init(device), BatchNorm::new(outputs, device))
 }

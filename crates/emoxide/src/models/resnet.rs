@@ -124,7 +124,10 @@ impl ResNetConfig {
 
     /// A network with fresh weights; they are drawn at first use.
     pub fn init(&self, classes: usize, device: &Device) -> ResNet {
-        ResNet { fc: Some(linear(self.embedding(), classes, device)), ..self.trunk(std::convert::identity, false, device) }
+        ResNet {
+            fc: Some(linear(self.embedding(), classes, device)),
+            ..self.trunk(std::convert::identity, false, device)
+        }
     }
 
     /// A network without classifier. `stem` may change the first convolution; `uniform`: the others have PyTorch's default

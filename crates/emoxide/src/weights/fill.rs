@@ -9,9 +9,9 @@ use burn::tensor::{DType, Tensor, TensorData};
 use burn_store::burn_pack::Tensor as Packed;
 use burn_store::{ModuleSnapshot, bridge};
 
+use super::arrange::arrange;
 use super::keys::{KeyMap, LinearLayout, Renamer};
 use super::start::StemWeights;
-use super::arrange::arrange;
 use super::{Head, WeightsError, convert};
 use crate::models::{Network, NetworkConfig};
 

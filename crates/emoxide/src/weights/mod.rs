@@ -15,6 +15,7 @@ mod paddle;
 mod pickle;
 pub mod start;
 mod tensors;
+mod torchscript;
 
 pub use error::WeightsError;
 pub use fingerprint::fingerprint;

@@ -13,8 +13,8 @@ pub use executor::{Executor, Why};
 pub use model::{Model, softmax};
 
 use crate::models::{
-    AlexNetConfig, CafeConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, NetworkConfig, ResNetConfig,
-    TransferConfig, VggConfig,
+    AlexNetConfig, CafeConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, NetworkConfig,
+    ResNetConfig, TransferConfig, VggConfig,
 };
 use crate::preprocess::{Alignment, Preprocess};
 use crate::weights::checkpoint::{self, Card, CheckpointError};

@@ -15,7 +15,13 @@ use crate::support::{keys, portable_network, tensors};
 
 /// The network of `tools/reference/authors.py`.
 fn small() -> CafeConfig {
-    let trunk = TrunkConfig { stem: Stem::Imagenet, stem_width: 8, widths: vec![8, 10], blocks: vec![1, 1], ..Default::default() };
+    let trunk = TrunkConfig {
+        stem: Stem::Imagenet,
+        stem_width: 8,
+        widths: vec![8, 10],
+        blocks: vec![1, 1],
+        ..Default::default()
+    };
     let clip =
         ClipConfig { patch: 8, width: 8, depth: 2, heads: 2, hidden: 12, embedding: 10, ..ClipConfig::default() };
     CafeConfig { image_size: 16, backbone: MaskBackbone::Resnet(trunk), clip, ..CafeConfig::default() }
@@ -33,8 +39,10 @@ fn part(part: &str, keys: Option<&str>, name: &str) -> Start {
     Start { part: Some(part.to_owned()), keys: keys.map(str::to_owned), ..Start::new(file(name)) }
 }
 
-fn towers() -> [Start; 2] {
-    [part("clip", Some("clip"), "cafe-clip.pt"), part("clip", Some("clip-hf"), "cafe-clip.safetensors")]
+/// OpenAI's names in an archive of TorchScript and in a state dict, and Hugging Face's.
+fn towers() -> [Start; 3] {
+    [("clip", "cafe-clip.pt"), ("clip", "cafe-clip.pth"), ("clip-hf", "cafe-clip.safetensors")]
+        .map(|(keys, file)| part("clip", Some(keys), file))
 }
 
 /// Portable values, the tower's as near as half precision has them.
@@ -75,7 +83,7 @@ fn what_is_missing_or_left_over_is_refused() {
         assert!(error.contains(said), "{error}");
     };
     refused(whole(&[], &config()), "no tensor for `clip.");
-    let [openai, hugging_face] = towers();
+    let [openai, _, hugging_face] = towers();
     let other_keys = |start: &Start, keys: &str| Start { keys: Some(keys.to_owned()), ..start.clone() };
     refused(whole(&[other_keys(&openai, "clip-hf")], &config()), "no place for");
     refused(whole(&[other_keys(&hugging_face, "clip")], &config()), "no place for");
@@ -101,7 +109,13 @@ fn training_starts_from_clip_and_a_face_network() {
         assert_eq!(started[1].changes, ["left out 2 tensors of other parts"]);
     }
     // torchvision's names, below `mask` too.
-    let trunk = TrunkConfig { stem: Stem::Compact, stem_width: 8, widths: vec![6, 8], blocks: vec![1, 1], ..Default::default() };
+    let trunk = TrunkConfig {
+        stem: Stem::Compact,
+        stem_width: 8,
+        widths: vec![6, 8],
+        blocks: vec![1, 1],
+        ..Default::default()
+    };
     let config = NetworkConfig::Cafe(CafeConfig { backbone: MaskBackbone::Resnet(trunk), ..small() });
     let network = config.init(7, &Device::flex());
     let (network, _) = start(network, &config, &Classes::seven(), &[part("mask", None, "msceleb.pth")]).unwrap();
@@ -110,6 +124,24 @@ fn training_starts_from_clip_and_a_face_network() {
         if let Some(of_trunk) = name.strip_prefix("mask.") {
             assert_close(&name, &found[&name], portable::weight(of_trunk, &shape), 1e-6, 1e-6);
         }
+    }
+}
+
+#[test]
+fn archives_of_torchscript_are_read_whole_and_never_executed() {
+    let device = Device::flex();
+    let fill = |path: PathBuf| {
+        let tower = Start { part: Some("clip".to_owned()), keys: Some("clip".to_owned()), ..Start::new(path) };
+        import_parts(&file("cafe.pth"), &config(), 3, None, Head::Keep, &[tower], &device).map(|_| ())
+    };
+    let error = fill(file("hostile-clip.pt")).unwrap_err().to_string();
+    assert!(error.contains("its pickle asks for `posix.system`"), "{error}");
+    let whole = fs_err::read(file("cafe-clip.pt")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let piece = folder.path().join("piece.pt");
+    for length in (0..whole.len()).step_by(whole.len() / 60) {
+        fs_err::write(&piece, &whole[..length]).unwrap();
+        fill(piece.clone()).unwrap_err();
     }
 }
 
@@ -174,10 +206,7 @@ fn settings_that_cannot_be_are_refused_by_key() {
     for (keys, expected) in [
         (r#", "input_channels": 2"#, "network.input_channels: is 2, may be 1 or 3"),
         (r#", "image_size": 31"#, "network.image_size: is 31, may be 32 to 1024"),
-        (
-            r#", "backbone": {"kind": "resnet", "blocks": [1]}"#,
-            "network.backbone.blocks: 1 stages, but `widths` has 4",
-        ),
+        (r#", "backbone": {"kind": "resnet", "blocks": [1]}"#, "network.backbone.blocks: 1 stages, but `widths` has 4"),
         (
             r#", "backbone": {"kind": "mobilenet-v2", "stages": [{"expansion": 1, "width": 8, "blocks": 1, "stride": 3}]}"#,
             "network.backbone.stages: stride is 3, may be 1 to 2",

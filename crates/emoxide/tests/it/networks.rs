@@ -3,9 +3,9 @@
 use burn::tensor::{Device, Tensor};
 use emoxide::models::{
     AlexNetConfig, BlockKind, CafeConfig, ClipConfig, ClipNorm, DaclAttentionConfig, DaclConfig, FaceHead, FeatureMask,
-    Grid, HeadDrop, InvertedStage, IrConfig, LocalBase, LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop,
-    MapHead, Mask, MaskBackbone, MobileNetConfig, NetworkConfig, PlainConfig, ResNetConfig, Stem, TransferConfig,
-    TrunkConfig, VggConfig,
+    Grid, HeadDrop, InvertedStage, IrConfig, LocalBase, LocalDropConfig, LocalDropKind, LocalTransformerConfig,
+    MapDrop, MapHead, Mask, MaskBackbone, MobileNetConfig, NetworkConfig, PlainConfig, ResNetConfig, Stem,
+    TransferConfig, TrunkConfig, VggConfig,
 };
 use emoxide::nn::NormPlace;
 use emoxide_testing::portable;
@@ -165,8 +165,15 @@ fn compared() -> Vec<Case> {
 
 /// CAFE with each mask and each kind of network for it.
 fn cafe() -> Vec<Case> {
-    let trunk = TrunkConfig { stem: Stem::Compact, stem_width: 4, widths: vec![6, 12], blocks: vec![1, 1], ..Default::default() };
-    let clip = ClipConfig { patch: 8, width: 12, depth: 2, heads: 3, hidden: 18, embedding: 12, ..ClipConfig::default() };
+    let trunk = TrunkConfig {
+        stem: Stem::Compact,
+        stem_width: 4,
+        widths: vec![6, 12],
+        blocks: vec![1, 1],
+        ..Default::default()
+    };
+    let clip =
+        ClipConfig { patch: 8, width: 12, depth: 2, heads: 3, hidden: 18, embedding: 12, ..ClipConfig::default() };
     let paper =
         CafeConfig { image_size: 24, backbone: MaskBackbone::Resnet(trunk), clip: clip.clone(), ..Default::default() };
     let stage = |expansion, stride| InvertedStage { expansion, width: 6, blocks: 2, stride };

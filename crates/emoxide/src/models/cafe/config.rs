@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::clip::ClipConfig;
+use super::ClipConfig;
 use crate::models::check::{check, check_channels, check_image_size};
 use crate::models::{ConfigError, MobileNetConfig, TrunkConfig};
 
@@ -98,7 +98,9 @@ impl CafeConfig {
         let smallest = if self.fixed_size().is_some() { clip.patch } else { 1 };
         check_image_size(*image_size, smallest)?;
         let probes = self.mask == FeatureMask::Probe && clip.trainable;
-        check(!probes, "clip.trainable", || "is true, but a linear probe (`mask = \"probe\"`) trains no tower".to_owned())
+        check(!probes, "clip.trainable", || {
+            "is true, but a linear probe (`mask = \"probe\"`) trains no tower".to_owned()
+        })
     }
 
     /// Side of the input, where the network takes no other.

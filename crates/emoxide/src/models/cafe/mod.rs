@@ -9,9 +9,10 @@
 //! checkpoints number them (`features.0`); all sizes are free.
 
 mod clip;
+mod clip_config;
 mod config;
 
-pub use clip::{ClipConfig, ClipNorm, ClipPrecision};
+pub use clip_config::{ClipConfig, ClipNorm, ClipPrecision};
 pub use config::{CafeConfig, FeatureMask, MaskBackbone};
 
 use burn::module::Module;
