@@ -153,12 +153,12 @@ impl ChannelSeparation {
         let [batch, channels] = embedding.dims();
         let group = channels / self.classes;
         let entropy = self.cross_entropy.forward(logits, targets.clone());
-        let separated = self.cross_entropy.forward(self.maxima(embedding.clone() * kept), targets);
+        let separated = self.cross_entropy.forward(self.maxima(&(embedding.clone() * kept)), targets);
         let divisor = match divisor {
             Divisor::Code => batch * group * self.classes,
             Divisor::Paper => batch * group,
         };
-        let diversity = -(self.maxima(embedding).sum() / divisor as f64) + 1.0;
+        let diversity = -(self.maxima(&embedding).sum() / divisor as f64) + 1.0;
         entropy + separated * separation + diversity * diverse
     }
 
@@ -166,7 +166,7 @@ impl ChannelSeparation {
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
-    pub fn maxima(&self, embedding: Tensor<2>) -> Tensor<2> {
+    pub fn maxima(&self, embedding: &Tensor<2>) -> Tensor<2> {
         let [batch, channels] = embedding.dims();
         let group = channels / self.classes;
         assert!(group > 0, "an embedding of {channels} channels for {} classes", self.classes);

@@ -91,7 +91,7 @@ fn the_group_of_a_class_is_its_73_channels() {
     );
     for channel in 0..CHANNELS {
         let row: Vec<f32> = (0..CHANNELS).map(|other| f32::from(u8::from(other == channel))).collect();
-        let maxima = |loss: &ChannelSeparation| loss.maxima(tensor(&row, CHANNELS)).inner().values();
+        let maxima = |loss: &ChannelSeparation| loss.maxima(&tensor(&row, CHANNELS)).inner().values();
         let expected = |class: usize| (0..CLASSES).map(|other| f32::from(u8::from(other == class))).collect::<Vec<_>>();
         assert_eq!(maxima(&loss), expected(channel / GROUP), "{channel}");
         assert_eq!(maxima(&all), expected((channel / GROUP).min(CLASSES - 1)), "{channel}");
@@ -107,7 +107,7 @@ fn ten_channels_of_every_group_are_dropped() {
     let rows = rows(ChannelSeparationConfig::default(), 400);
     let mut hits = vec![0; CHANNELS];
     for row in &rows {
-        assert!(row.iter().all(|&value| value == 0.0 || value == 1.0));
+        assert!(row.iter().all(|value| [0.0, 1.0].contains(value)));
         let blocks =
             (0..CLASSES).map(|class| if class == 6 { 438..CHANNELS } else { class * GROUP..(class + 1) * GROUP });
         for block in blocks {
@@ -132,7 +132,7 @@ fn a_batch_shares_what_it_drops() {
         let mut differ = 0;
         for _ in 0..8 {
             let rows = if drop_per_picture { 64 } else { 1 };
-            let z = loss.maxima(alike.clone() * loss.kept(rows, CHANNELS, &device())).inner().values();
+            let z = loss.maxima(&(alike.clone() * loss.kept(rows, CHANNELS, &device()))).inner().values();
             differ += usize::from(z.chunks(CLASSES).any(|row| row != &z[..CLASSES]));
         }
         differ

@@ -98,6 +98,7 @@ fn activated((conv, norm): &ConvNorm, input: Tensor<4>) -> Tensor<4> {
 }
 
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has few of them; boxing would only add a level")]
 enum Layer {
     /// The first one and the last one.
     Outer(ConvNorm),
@@ -113,6 +114,7 @@ struct InvertedBlock {
 }
 
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has few of them; boxing would only add a level")]
 enum Inner {
     Wide((ConvNorm, ConvNorm, Conv2d, BatchNorm)),
     /// With an expansion of 1.

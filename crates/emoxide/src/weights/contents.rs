@@ -1,4 +1,4 @@
-//! Files of weights by their containers: PyTorch's zip and older format, archives of TorchScript, Paddle's pickles,
+//! Files of weights by their containers: PyTorch's zip and older format, archives of `TorchScript`, Paddle's pickles,
 //! safetensors, our checkpoints.
 
 use std::io::Read;

@@ -30,7 +30,7 @@ const BRANCHES: Deeper = Deeper { list: "las", boundary: None };
 /// Behind the trunk of TransFER and APViT.
 const ENCODER: &[&str] = &[r"^(backbone\.)?(attention|convert|vit|head)\."];
 
-/// CLIP's image tower, to OpenAI's names.
+/// CLIP's image tower, to `OpenAI`'s names.
 const HUGGING_FACE: &[(&str, &str)] = &[
     (r"^vision_model\.embeddings\.class_embedding$", "class_embedding"),
     (r"^vision_model\.embeddings\.patch_embedding\.", "conv1."),

@@ -39,7 +39,7 @@ fn part(part: &str, keys: Option<&str>, name: &str) -> Start {
     Start { part: Some(part.to_owned()), keys: keys.map(str::to_owned), ..Start::new(file(name)) }
 }
 
-/// OpenAI's names in an archive of TorchScript and in a state dict, and Hugging Face's.
+/// `OpenAI`'s names in an archive of `TorchScript` and in a state dict, and Hugging Face's.
 fn towers() -> [Start; 3] {
     [("clip", "cafe-clip.pt"), ("clip", "cafe-clip.pth"), ("clip-hf", "cafe-clip.safetensors")]
         .map(|(keys, file)| part("clip", Some(keys), file))

@@ -177,12 +177,12 @@ fn counts_of_parameters_are_those_of_the_literature() {
 
 #[test]
 fn counts_of_cafe_are_those_of_its_parts() {
+    const CLIP: usize = 87_849_216;
     let device = Device::flex();
     let counts = |config: CafeConfig| {
         let config = NetworkConfig::Cafe(config);
         [config.parameters(7, &device), config.trained_parameters(7, &device)]
     };
-    const CLIP: usize = 87_849_216;
     assert_eq!(counts(CafeConfig::default()), [99_029_319, 11_180_103]);
     assert_eq!(counts(CafeConfig::default().resnet50()), [CLIP + 23_511_623, 23_511_623]);
     assert_eq!(counts(CafeConfig::default().mobilenet_v2()), [CLIP + 2_227_463, 2_227_463]);

@@ -21,7 +21,7 @@ const QUICK: f64 = 1.702;
 /// Mean and deviation of ImageNet, which the input is normalised by.
 const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 /// Mean and deviation that CLIP was trained with.
-const CLIP: [[f32; 3]; 2] = [[0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_11]];
+const CLIP: [[f32; 3]; 2] = [[0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]];
 
 impl ClipConfig {
     /// A tower with fresh weights for square images; they are drawn at first use. Weights are PyTorch's own, tokens,

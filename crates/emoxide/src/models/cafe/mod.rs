@@ -50,6 +50,7 @@ impl MaskBackbone {
 
 /// What makes the mask.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has few of them; boxing would only add a level")]
 enum MaskNetwork {
     Resnet(ResNet),
     MobilenetV2(MobileNet),

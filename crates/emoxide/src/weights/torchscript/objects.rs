@@ -75,13 +75,11 @@ impl Machine<'_> {
             _ if module == "__torch__" || module.starts_with("__torch__.") => Some(Global::Class),
             _ => None,
         };
-        match global {
-            Some(global) => self.push(Value::Global(global)),
-            None => {
-                let full: String = format!("{module}.{name}").chars().take(200).collect();
-                Err(Refusal::Asks(format!("`{full}`")))
-            }
+        if let Some(global) = global {
+            return self.push(Value::Global(global));
         }
+        let full: String = format!("{module}.{name}").chars().take(200).collect();
+        Err(Refusal::Asks(format!("`{full}`")))
     }
 
     /// The storage of a persistent name: the word `storage`, its type, its file, where it was, how many numbers.
