@@ -17,7 +17,7 @@ import numpy as np
 import portable
 import torch
 import transfer
-from clip_files import Multimodal, hostile, hugging_face, openai, renamed
+from clip_files import HUGGING_FACE, OPENAI, Multimodal, hostile, hugging_face, masks, renamed
 from ir import Ir
 from ir import seams as ir_seams
 from resnet import Compact
@@ -113,17 +113,6 @@ def wrapped(path, model, authors):
     """As CAFE's authors save it."""
     torch.save({"model_state_dict": authors(model.state_dict())}, path)
 
-
-def masks(state):
-    """CAFE's own checkpoints: layers by their numbers, without CLIP."""
-    numbers = [(r"^mask\.conv1\.", "features.0."), (r"^mask\.bn1\.", "features.1.")]
-    stages = [(rf"^mask\.layer{stage}\.", f"features.{stage + 3}.") for stage in (1, 2, 3, 4)]
-    own = OrderedDict((name, value) for name, value in state.items() if not name.startswith("clip."))
-    return renamed(*numbers, *stages)(own)
-
-
-OPENAI = {"clip": ("pt", openai, "clip")}
-HUGGING_FACE = {"clip": ("safetensors", hugging_face, "clip-hf")}
 
 NOTEBOOK = renamed(
     (r"^stem_cnn\.conv1\.", "stem_cnn.features.0."),

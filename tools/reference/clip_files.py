@@ -1,5 +1,5 @@
-"""Files of CLIP as OpenAI and Hugging Face publish it, for `authors.py`: the image tower of a twin of CAFE beside a text tower
-of a few numbers.
+"""Files of CAFE and of CLIP, for `authors.py`: CAFE's own as its authors name them, and the image tower of its twin as OpenAI
+and Hugging Face publish it, beside a text tower of a few numbers.
 
 torch 2.15, safetensors.
 """
@@ -30,6 +30,14 @@ def renamed(*rules):
     return apply
 
 
+def masks(state):
+    """CAFE's own checkpoints: layers by their numbers, without CLIP."""
+    numbers = [(r"^mask\.conv1\.", "features.0."), (r"^mask\.bn1\.", "features.1.")]
+    stages = [(rf"^mask\.layer{stage}\.", f"features.{stage + 3}.") for stage in (1, 2, 3, 4)]
+    own = OrderedDict((name, value) for name, value in state.items() if not name.startswith("clip."))
+    return renamed(*numbers, *stages)(own)
+
+
 def tower(model):
     return OrderedDict((name, value) for name, value in model.state_dict().items() if name.startswith("clip."))
 
@@ -49,6 +57,9 @@ class Multimodal(nn.Module):
         self.token_embedding = nn.Embedding(5, 4)
         self.ln_final = nn.LayerNorm(4)
         self.logit_scale = nn.Parameter(torch.tensor(4.6))
+        for layer in [self.transformer, self.token_embedding]:
+            for value in layer.parameters():
+                nn.init.zeros_(value)
         self.register_buffer("input_resolution", torch.tensor(224))
         self.register_buffer("context_length", torch.tensor(77))
         self.register_buffer("vocab_size", torch.tensor(5))
@@ -91,6 +102,11 @@ def hugging_face(path, model):
     state["text_model.encoder.layers.0.self_attn.q_proj.weight"] = torch.zeros(4, 4)
     state |= {"text_projection.weight": torch.zeros(4, 4), "logit_scale": torch.tensor(4.6)}
     save_file({name: value.detach().clone() for name, value in state.items()}, path)
+
+
+# Parts of a network: for each the ending of the file, who writes it and how its names are.
+OPENAI = {"clip": ("pt", openai, "clip")}
+HUGGING_FACE = {"clip": ("safetensors", hugging_face, "clip-hf")}
 
 
 def hostile(path, target):

@@ -82,7 +82,8 @@ impl Clip {
     /// If the images did not have the configured size.
     pub(super) fn forward(&self, images: Tensor<4>) -> Seen {
         let half = self.precision;
-        let patches = self.patches(half.round(self.normalise(images)));
+        let images = half.round(self.normalise(images));
+        let patches = half.round(self.conv1.forward_with(images, |weight| half.round(weight)));
         let [batch, width, rows, cols] = patches.dims();
         let token = half.round(self.class_embedding.val()).reshape([1, 1, width]).expand([batch, 1, width]);
         let tokens = Tensor::cat(vec![token, patches.flatten::<3>(2, 3).swap_dims(1, 2)], 1);
@@ -101,16 +102,6 @@ impl Clip {
         let feature = half.round(token.matmul(half.round(self.proj.val())));
         let map = tokens.narrow(1, 1, rows * cols).swap_dims(1, 2).reshape([batch, width, rows, cols]);
         Seen { feature, map, attention }
-    }
-
-    /// → `[batch, width, rows / patch, cols / patch]`
-    fn patches(&self, images: Tensor<4>) -> Tensor<4> {
-        match self.precision {
-            ClipPrecision::F32 => self.conv1.forward(images),
-            half @ ClipPrecision::F16Emulated => {
-                half.round(self.conv1.forward_with(images, |weight| half.round(weight)))
-            }
-        }
     }
 
     fn normalise(&self, images: Tensor<4>) -> Tensor<4> {
