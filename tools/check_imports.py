@@ -117,7 +117,12 @@ def check(binary, work, faces, name):
     file, checkpoint = work / f"{name}.{source.ending}", work / f"{name}.safetensors"
     source.save(file, model)
     keys = ["--keys", source.keys] if source.keys else []
-    run(binary, "models", "import", file, "--network", source.network, "--classes", source.classes, *keys, "-o", checkpoint)
+    parts, part_files = [], []
+    for part, (ending, write, part_keys) in source.parts.items():
+        part_files.append(work / f"{name}-{part}.{ending}")
+        write(part_files[-1], model)
+        parts += ["--part", f"{part}={part_files[-1]}", "--part-keys", f"{part}={part_keys}"]
+    run(binary, "models", "import", file, "--network", source.network, "--classes", source.classes, *keys, *parts, "-o", checkpoint)
     card = json.loads(run(binary, "models", "info", checkpoint, "--json"))
     table = work / f"{name}.csv"
     run(binary, "eval", "--model", checkpoint, "--data", f"folder={faces}", "--predictions", table, "--quiet")
@@ -137,7 +142,7 @@ def check(binary, work, faces, name):
         other += row["pred"] != answer
         seen.add(answer)
     megabytes = file.stat().st_size / 1e6
-    for path in (file, checkpoint):
+    for path in (file, checkpoint, *part_files):
         path.unlink()
     print(
         f"{name:<22} {len(named):>4} pictures, {len(seen)} classes answered, largest difference {largest:.1e}, "

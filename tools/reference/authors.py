@@ -8,16 +8,17 @@ torch 2.15, torchvision of the same release, numpy, safetensors (through the twi
 import dataclasses
 import pathlib
 import pickle
-import re
 from collections import OrderedDict
 from typing import Callable
 
+import cafe
 import comparison
 import numpy as np
 import pcm
 import portable
 import torch
 import transfer
+from clip_files import HUGGING_FACE, OPENAI, Multimodal, hostile, hugging_face, masks, renamed
 from ir import Ir
 from ir import seams as ir_seams
 from resnet import Compact
@@ -32,21 +33,6 @@ OUT = pathlib.Path(__file__).parents[2] / "crates/emoxide/tests/fixtures/authors
 
 RAF = "surprise,fear,disgust,happiness,sadness,anger,neutral"
 ALPHABETICAL = "anger,disgust,fear,happiness,neutral,sadness,surprise"
-
-
-def renamed(*rules):
-    """Applies regular expressions to all names of a state dict."""
-
-    def apply(state):
-        out = OrderedDict()
-        for name, value in state.items():
-            for pattern, replacement in rules:
-                name = re.sub(pattern, replacement, name)
-            assert name not in out, name
-            out[name] = value
-        return out
-
-    return apply
 
 
 def staged(state):
@@ -111,6 +97,8 @@ class Source:
     authors: Callable = lambda state: state
     keys: str | None = None
     ending: str = "pth"
+    # Parts of the network that the authors' file has not: for each the ending of another file, who writes it and its keys.
+    parts: dict = dataclasses.field(default_factory=dict)
     # Mean and deviation of colour pictures as the network's preset has them; grey ones are left in 0..1.
     statistics: tuple = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -120,6 +108,11 @@ class Source:
     def logits(self, model, images):
         _, _, logits = self.seams(model, images)
         return logits[:, : len(self.classes.split(","))]
+
+
+def wrapped(path, model, authors):
+    """As CAFE's authors save it."""
+    torch.save({"model_state_dict": authors(model.state_dict())}, path)
 
 
 NOTEBOOK = renamed(
@@ -156,6 +149,11 @@ def small_dacl_attention():
 
 def small_dacl():
     return comparison.Dacl(comparison.compact(3, [6, 8]), 8, 64, [6, 5, 4], 3)
+
+
+def small_cafe():
+    tower = cafe.Clip(3, 16, patch=8, width=8, depth=2, heads=2, hidden=12, embedding=10)
+    return cafe.Cafe(tower, comparison.imagenet(3, [8, 10]), 10, 3)
 
 
 def vgg(pool):
@@ -272,6 +270,8 @@ SOURCES = {
     "pcm-baseline": Source(
         "pcm-baseline", lambda: pcm.full(branches=0, msh=False), None, pcm.seams, "head_glo", RAF
     ),
+    "cafe": Source("cafe", cafe.full, small_cafe, cafe.seams, "fc", RAF, write=wrapped, authors=masks, parts=OPENAI),
+    "cafe-hf": Source("cafe", cafe.full, None, cafe.seams, "fc", RAF, write=wrapped, authors=masks, parts=HUGGING_FACE),
 }
 
 
@@ -312,6 +312,13 @@ def main():
             model = source.small()
             portable.fill(model)
             source.save(OUT / f"{name}.{source.ending}", model)
+            for part, (ending, write, _) in source.parts.items():
+                write(OUT / f"{name}-{part}.{ending}", model)
+    model = small_cafe()
+    portable.fill(model)
+    hugging_face(OUT / "cafe-clip.safetensors", model)
+    torch.save(Multimodal(model).state_dict(), OUT / "cafe-clip.pth")
+    hostile(OUT / "cafe-clip.pt", OUT / "hostile-clip.pt")
     # Starts: a deeper encoder for larger pictures, a residual network of ten classes.
     encoder = small_transfer(depth=3, image=32)
     portable.fill(encoder)

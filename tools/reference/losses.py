@@ -1,6 +1,6 @@
 """Writes the loss fixtures of `emoxide-train`: values and gradients of torch.nn.functional.cross_entropy, of the sparse
-centre loss (Farzaneh and Qi, 2021) with the rule by which its centres move, and of PCM's three terms with every reading of
-its orthogonality.
+centre loss (Farzaneh and Qi, 2021) with the rule by which its centres move, of PCM's three terms with every reading of its
+orthogonality, and of the losses of CAFE's groups of channels (Zhang et al., 2024).
 
 Versions: torch 2.15.0. Run from the repository root: python tools/reference/losses.py
 """
@@ -164,11 +164,63 @@ def parallel():
     return fixture | {"cases": cases, "whole": whole}
 
 
+def group_maxima(embedding, classes, rest):
+    """The largest channel of every group, by PyTorch's pool, or with the channels that are left over in the last group."""
+    group = embedding.shape[1] // classes
+    if not rest:
+        return F.max_pool1d(embedding[:, None], group, group)[:, 0]
+    groups = embedding.split([group] * (classes - 1) + [embedding.shape[1] - group * (classes - 1)], dim=1)
+    return torch.stack([group.max(1).values for group in groups], dim=1)
+
+
+def channel_separation():
+    torch.manual_seed(7)
+    batch, classes, channels, drop = 5, 7, 31, 2  # groups of 4, and 3 channels left over
+    group = channels // classes
+    labels = torch.tensor([3, 0, 6, 6, 2])
+    # In some groups all channels are negative, so that a dropped one is the largest.
+    inputs = {"logits": torch.randn(batch, classes), "embedding": torch.randn(batch, channels) - 0.5}
+
+    def kept(rows):
+        blocks = [group] * (classes - 1) + [channels - group * (classes - 1)]
+        row = lambda: torch.cat([(torch.randperm(size) >= drop).float() for size in blocks])
+        return torch.stack([row() for _ in range(rows)])
+
+    cases = []
+    for name, separation, diverse, rest, paper, rows in [
+        ("paper", 1.5, 5.0, False, False, 1),
+        ("equation", 1.5, 5.0, False, True, 1),
+        ("every picture", 1.5, 5.0, False, False, batch),
+        ("all channels", 1.5, 5.0, True, False, 1),
+        ("separation", 1.5, 0.0, False, False, 1),
+        ("diversity", 0.0, 5.0, False, True, 1),
+    ]:
+        stays = kept(rows)
+        leaves = {name: value.clone().requires_grad_() for name, value in inputs.items()}
+        embedding = leaves["embedding"]
+        loss = F.cross_entropy(leaves["logits"], labels)
+        loss = loss + separation * F.cross_entropy(group_maxima(embedding * stays, classes, rest), labels)
+        maxima = group_maxima(embedding, classes, rest)
+        loss = loss + diverse * (1 - maxima.sum() / (batch * group * (1 if paper else classes)))
+        loss.backward()
+        case = {"name": name, "separation": separation, "diverse": diverse, "kept": stays.flatten().tolist()}
+        case |= {"groups": "all" if rest else "equal", "divisor": "paper" if paper else "code"}
+        cases.append(case | {"loss": loss.item()} | {name: leaf.grad.flatten().tolist() for name, leaf in leaves.items()})
+    fixture = {"torch": torch.__version__, "batch": batch, "classes": classes, "channels": channels, "drop": drop}
+    fixture |= {name: value.flatten().tolist() for name, value in inputs.items()}
+    return fixture | {"labels": labels.tolist(), "cases": cases}
+
+
 def main():
     torch.set_num_threads(1)
     OUT.mkdir(parents=True, exist_ok=True)
-    fixtures = [("cross_entropy", cross_entropy()), ("sparse_centre", sparse_centre()), ("parallel", parallel())]
-    for name, fixture in fixtures:
+    fixtures = {
+        "cross_entropy": cross_entropy(),
+        "sparse_centre": sparse_centre(),
+        "parallel": parallel(),
+        "channel_separation": channel_separation(),
+    }
+    for name, fixture in fixtures.items():
         (OUT / f"{name}.json").write_text(json.dumps(fixture, indent=1) + "\n")
 
 

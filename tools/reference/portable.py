@@ -59,7 +59,7 @@ def rounding(model, images, seams) -> list[dict]:
                 value *= 1.0 + (4e-6 if run else 0.0) * tensor(f"{run} {name}", value.shape)
         _, _, logits = seams(single, images.float())
         (logits * tensor("cotangent", logits.shape)).sum().backward()
-        runs.append({name: value.grad.double() for name, value in single.named_parameters()})
+        runs.append({name: value.grad.double() for name, value in single.named_parameters() if value.requires_grad})
     return runs
 
 
@@ -78,6 +78,9 @@ def record(out: dict, case: str, model, images: torch.Tensor, seams) -> None:
     out[f"{case}/train"] = logits
     (logits * tensor("cotangent", logits.shape).double()).sum().backward()
     for name, value in model.named_parameters():
+        if not value.requires_grad:
+            assert value.grad is None, name
+            continue
         assert value.grad is not None, name
         out[f"{case}/grad/{name}"] = samples(value.grad)
         out[f"{case}/noise/{name}"] = torch.stack([(run[name] - value.grad).abs().max() for run in noise]).amax()[None]

@@ -112,7 +112,8 @@ impl ModuleMapper for Blend {
         let new = self.tensors.pop_front().and_then(|tensor| tensor.downcast::<Tensor<D>>().ok());
         let new = new.expect("a network and its average are walked in the same order");
         let (id, old, mapper) = param.consume();
-        let blended = old.mul_scalar(self.decay) + new.mul_scalar(1.0 - self.decay);
+        // In this form a value that training leaves alone is its own average, bit for bit.
+        let blended = old.clone() + (*new - old).mul_scalar(1.0 - self.decay);
         Param::from_mapped_value(id, blended, mapper)
     }
 }

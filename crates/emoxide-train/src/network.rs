@@ -16,6 +16,17 @@ pub struct NetworkSection {
     pub weights: Vec<Start>,
 }
 
+impl NetworkSection {
+    /// Parts that training leaves alone and that none of the files fills: they stay as they are drawn.
+    pub fn left_random(&self) -> Vec<&'static str> {
+        let fills = |part: &str| {
+            let holds = |of: &str| part == of || part.strip_prefix(of).is_some_and(|rest| rest.starts_with('.'));
+            self.weights.iter().any(|start| start.part.as_deref().is_none_or(holds))
+        };
+        self.config.frozen().iter().copied().filter(|part| !fills(part)).collect()
+    }
+}
+
 const WEIGHTS: &str = "weights";
 
 impl TryFrom<Table> for NetworkSection {
@@ -87,6 +98,19 @@ mod tests {
         for section in [ir(Vec::new()), short, ir(vec![Start::new("a.pth"), long])] {
             assert_eq!(parse(&toml::to_string(&section).unwrap()), Ok(section));
         }
+    }
+
+    #[test]
+    fn a_frozen_part_without_a_file_is_told() {
+        let left = |text: &str| parse(&format!("kind = 'cafe'\n{text}")).unwrap().left_random();
+        assert_eq!(left(""), ["clip"]);
+        assert_eq!(left("weights = [{ file = 'a.pth', part = 'mask' }, { file = 'b.pth', part = 'fc' }]"), ["clip"]);
+        for text in
+            ["weights = 'a.safetensors'", "weights = [{ file = 'a.pt', part = 'clip' }]", "clip.trainable = true"]
+        {
+            assert!(left(text).is_empty(), "{text}");
+        }
+        assert!(left("mask = 'none'").is_empty() && parse("kind = 'ir'").unwrap().left_random().is_empty());
     }
 
     #[test]

@@ -149,3 +149,53 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
     }
     assert!(fs_err::read_dir(folder.path()).unwrap().next().is_none());
 }
+
+#[test]
+fn a_network_with_a_frozen_part_is_listed_with_both_counts() {
+    let listed = out(&run(&["models", "list", "--json"]));
+    let lines: Vec<Value> = serde_json::from_str(&listed).unwrap();
+    let counts = |name: &str| {
+        let line = lines.iter().find(|line| line["name"] == name).expect("listed");
+        (line["parameters"].as_u64().unwrap(), line["trained"].as_u64().unwrap())
+    };
+    assert_eq!(counts("cafe"), (99_029_319, 11_180_103));
+    assert_eq!(counts("resnet18"), (11_180_103, 11_180_103));
+}
+
+/// A checkpoint of CAFE's authors, and CLIP in a file of its own.
+#[test]
+fn a_part_comes_from_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cafe.safetensors").display().to_string();
+    let file = |name: &str| root().join("crates/emoxide/tests/fixtures/authors").join(name).display().to_string();
+    let sets = [
+        "network.image_size=16",
+        "network.backbone={kind='resnet', stem_width=8, widths=[8, 10], blocks=[1, 1]}",
+        "network.clip={patch=8, width=8, depth=2, heads=2, hidden=12, embedding=10}",
+        "preprocess.width=16",
+        "preprocess.height=16",
+    ];
+    let (main, tower) = (file("cafe.pth"), format!("clip={}", file("cafe-clip.pt")));
+    let import = |more: &[&str]| {
+        let mut arguments = vec!["models", "import", &main, "--network", "cafe", "-o", &path];
+        arguments.extend(["--classes", "happiness,sadness,neutral"]);
+        arguments.extend(sets.iter().flat_map(|set| ["--set", *set]));
+        arguments.extend(more);
+        run(&arguments)
+    };
+    for (more, said) in [
+        (&[][..], "no tensor for `clip."),
+        (&["--part", &tower][..], "no place for"),
+        (&["--part", "clip"][..], "write the part"),
+        (&["--part", &tower, "--part-keys", "mask=clip"][..], "no `--part mask=FILE`"),
+        (&["--part", &tower, "--part-keys", "clip=keras"][..], "no key map `keras`"),
+    ] {
+        let output = import(more);
+        assert!(!output.status.success() && err(&output).contains(said), "{}", err(&output));
+    }
+    let made = import(&["--part", &tower, "--part-keys", "clip=clip"]);
+    assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    assert_eq!(run(&["models", "verify", &path]).status.code(), Some(0));
+    let plain = out(&run(&["models", "info", &path]));
+    assert!(plain.contains("cafe-clip.pt for `clip`: 32 tensors") && plain.contains("of them trained"), "{plain}");
+}

@@ -17,7 +17,7 @@ macro_rules! trunk {
 }
 
 /// Family, settings of the network, and others that differ from those of the recipe.
-const FAMILIES: [(&str, &str, &[&str]); 9] = [
+const FAMILIES: &[(&str, &str, &[&str])] = &[
     ("ir", "kind='ir', input_channels=1, stem_width=16, widths=[16, 32, 64], units=[1, 1, 1]", &[]),
     (
         "alexnet",
@@ -50,11 +50,17 @@ const FAMILIES: [(&str, &str, &[&str]); 9] = [
         &["schedule.epochs=32", "optimiser={kind='sgd', rate=0.1, momentum=0.9}", "run.batch_size=16"],
     ),
     ("pcm", PCM, &["objective={kind='parallel'}", "run.select_by=mean-class-accuracy", "schedule.epochs=6"]),
+    ("cafe", CAFE, &[CHANNELS, "schedule.epochs=8"]),
 ];
 
 const DACL: &str = concat!("kind='dacl', input_channels=1, image_size=48, attention_widths=[64, 32, 16], ", trunk!());
 const PCM: &str = "kind='pcm', input_channels=1, base={kind='ir', stem_width=16, widths=[16, 32, 64], units=[1, 1, 1]}, \
                    branches=3, width=16";
+/// The tower is drawn and frozen.
+const CAFE: &str = "kind='cafe', input_channels=1, image_size=48, backbone={kind='resnet', stem='compact', stem_width=16, \
+     widths=[16, 32, 64], blocks=[1, 1, 1], first_stride=2}, clip={patch=16, width=32, depth=1, heads=2, hidden=64, \
+     embedding=70}";
+const CHANNELS: &str = "objective={kind='channel-separation', drop=1}";
 const CENTRES: &str = "objective={kind='sparse-centre'}";
 
 /// The residual network of the recipe itself is trained by the other tests.
@@ -62,8 +68,8 @@ const CENTRES: &str = "objective={kind='sparse-centre'}";
 fn every_family_is_trained() {
     let error = serde_json::from_str::<NetworkConfig>(r#"{"kind": "none"}"#).unwrap_err().to_string();
     let families: BTreeSet<&str> = error.split('`').skip(3).step_by(2).collect();
-    let trained = FAMILIES.map(|(_, network, _)| network.split('\'').nth(1).unwrap());
-    let trained: BTreeSet<&str> = trained.into_iter().chain(["resnet"]).collect();
+    let trained = FAMILIES.iter().map(|(_, network, _)| network.split('\'').nth(1).unwrap());
+    let trained: BTreeSet<&str> = trained.chain(["resnet"]).collect();
     assert_eq!(families, trained);
 }
 
@@ -83,10 +89,10 @@ fn every_family_learns_drawn_faces_and_is_served() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("faces");
     draw(&data, "100");
-    for (index, (family, network, others)) in FAMILIES.into_iter().enumerate() {
+    for (index, (family, network, others)) in FAMILIES.iter().enumerate() {
         let run_dir = folder.path().join(format!("run{index}"));
         let network = format!("network={{{network}}}");
-        let sets: Vec<&str> = [network.as_str()].iter().chain(others).flat_map(|set| ["--set", *set]).collect();
+        let sets: Vec<&str> = [network.as_str()].iter().chain(*others).flat_map(|set| ["--set", *set]).collect();
         let output = run(&texts(&quick(&data, &run_dir, &sets)));
         assert_eq!(output.status.code(), Some(0), "{family}: {}", err(&output));
 
@@ -147,4 +153,21 @@ fn what_speaks_against_a_recipe_is_told() {
     let unknown = [sets.as_slice(), &["--set", "optimiser.factors={trunk=0.1}"]].concat();
     let output = run(&texts(&quick(&data, &folder.path().join("other"), &unknown)));
     assert!(err(&output).contains("`optimiser.factors` is trunk; "), "{}", err(&output));
+}
+
+/// What is dropped is drawn anew with every step, and the tower stays as it was.
+#[test]
+fn a_killed_run_with_a_frozen_part_resumes_to_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("faces");
+    draw(&data, "40");
+    let network = format!("network={{{CAFE}}}");
+    killed_and_resumed(folder.path(), &data, &["--set", &network, "--set", CHANNELS, "--set", "schedule.epochs=3"]);
+    let network = format!("network={{{CAFE}, weights='nowhere.pth'}}");
+    let told = |network: &str, run_dir: &str| {
+        let run_dir = folder.path().join(run_dir);
+        let sets = ["--set", network, "--set", CHANNELS, "--set", "schedule.epochs=1"];
+        err(&run(&texts(&quick(&data, &run_dir, &sets)))).contains("`clip` is frozen and keeps random weights")
+    };
+    assert!(told(&format!("network={{{CAFE}}}"), "told") && !told(&network, "refused"));
 }

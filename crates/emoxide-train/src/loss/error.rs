@@ -1,5 +1,7 @@
 use emoxide::labels::Expression;
 
+use super::ChannelError;
+
 /// Why an objective cannot be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -54,4 +56,7 @@ pub enum ObjectiveError {
          such as network.kind = \"pcm\" with network.branches above 0, or objective.kind = \"cross-entropy\""
     )]
     NoBranches,
+    /// Settings of the losses of groups of channels.
+    #[error(transparent)]
+    Channels(#[from] ChannelError),
 }

@@ -1,5 +1,6 @@
 //! What training minimises.
 
+mod channel_separation;
 mod cross_entropy;
 mod error;
 mod parallel;
@@ -14,6 +15,7 @@ use emoxide::labels::{Classes, Expression};
 use emoxide::models::{Classifier, Network, Outputs};
 use serde::{Deserialize, Serialize};
 
+pub use channel_separation::{ChannelError, ChannelSeparation, ChannelSeparationConfig, Divisor, Groups};
 pub use cross_entropy::CrossEntropy;
 pub use error::ObjectiveError;
 pub use parallel::{Orthogonality, ParallelLoss, Reading, Stages};
@@ -70,6 +72,9 @@ pub enum ObjectiveConfig {
         #[serde(default)]
         label_smoothing: f64,
     },
+    /// Cross-entropy plus the losses that give every class a group of the embedding's channels (see
+    /// [`ChannelSeparation`]).
+    ChannelSeparation(ChannelSeparationConfig),
 }
 
 fn one() -> f64 {
@@ -155,9 +160,12 @@ impl ObjectiveConfig {
         embedding: usize,
         device: &Device,
     ) -> Result<Objective, ObjectiveError> {
-        let (Self::CrossEntropy { label_smoothing, .. }
-        | Self::SparseCentre { label_smoothing, .. }
-        | Self::Parallel { label_smoothing, .. }) = *self;
+        let label_smoothing = match *self {
+            Self::CrossEntropy { label_smoothing, .. }
+            | Self::SparseCentre { label_smoothing, .. }
+            | Self::Parallel { label_smoothing, .. } => label_smoothing,
+            Self::ChannelSeparation(_) => 0.0,
+        };
         if !(0.0..=1.0).contains(&label_smoothing) {
             return Err(ObjectiveError::BadSmoothing(label_smoothing));
         }
@@ -187,19 +195,23 @@ impl ObjectiveConfig {
                 let entropy = CrossEntropy::new(label_smoothing, None, true, device);
                 Objective::Parallel(ParallelLoss::new(entropy, local_weight, orthogonality))
             }
+            Self::ChannelSeparation(config) => {
+                config.check(classes.len(), embedding)?;
+                Objective::ChannelSeparation(ChannelSeparation::new(config, classes.len(), device))
+            }
         })
     }
 
     /// Whether targets may be distributions over the classes rather than single ones.
     pub fn takes_votes(&self) -> bool {
-        matches!(self, Self::CrossEntropy { .. } | Self::Parallel { .. })
+        matches!(self, Self::CrossEntropy { .. } | Self::Parallel { .. } | Self::ChannelSeparation(_))
     }
 
     /// What speaks against training with this, in words.
     pub fn warning(&self) -> Option<&'static str> {
         match self {
             Self::Parallel { orthogonality, .. } => orthogonality.warning(),
-            Self::CrossEntropy { .. } | Self::SparseCentre { .. } => None,
+            Self::CrossEntropy { .. } | Self::SparseCentre { .. } | Self::ChannelSeparation(_) => None,
         }
     }
 }
@@ -214,6 +226,8 @@ pub enum Objective {
     SparseCentre(SparseCentre),
     /// Cross-entropy of two heads plus the orthogonality of branches.
     Parallel(ParallelLoss),
+    /// Cross-entropy plus the losses of groups of channels.
+    ChannelSeparation(ChannelSeparation),
 }
 
 impl Objective {
@@ -229,7 +243,7 @@ impl Objective {
             network.valid().outputs(image)
         };
         match self {
-            Self::CrossEntropy(_) => Ok(()),
+            Self::CrossEntropy(_) | Self::ChannelSeparation(_) => Ok(()),
             Self::SparseCentre(loss) if !loss.is_attentive() || outputs().attention.is_some() => Ok(()),
             Self::SparseCentre(_) => Err(ObjectiveError::NoAttention),
             Self::Parallel(_) if outputs().parallel.is_some() => Ok(()),
@@ -244,13 +258,14 @@ impl Objective {
             Self::CrossEntropy(loss) => loss.forward(outputs.logits, targets),
             Self::SparseCentre(loss) => loss.forward(outputs, targets),
             Self::Parallel(loss) => loss.forward(outputs, targets),
+            Self::ChannelSeparation(loss) => loss.forward(outputs, targets),
         }
     }
 
     /// What it has learnt, by name; empty for objectives that learn nothing.
     pub fn state(&self) -> Tensors {
         match self {
-            Self::CrossEntropy(_) | Self::Parallel(_) => Tensors::new(),
+            Self::CrossEntropy(_) | Self::Parallel(_) | Self::ChannelSeparation(_) => Tensors::new(),
             Self::SparseCentre(loss) => Tensors::from([(CENTRES.to_owned(), loss.centres().clone().into_data())]),
         }
     }
@@ -258,7 +273,7 @@ impl Objective {
     /// Takes back what [`state`](Self::state) gave.
     pub fn restored(self, mut state: Tensors) -> Result<Self, StateError> {
         let restored = match self {
-            Self::CrossEntropy(_) | Self::Parallel(_) => self,
+            Self::CrossEntropy(_) | Self::Parallel(_) | Self::ChannelSeparation(_) => self,
             Self::SparseCentre(loss) => {
                 let name = || CENTRES.to_owned();
                 let data = state.remove(CENTRES).ok_or_else(|| StateError::Missing { name: name() })?;

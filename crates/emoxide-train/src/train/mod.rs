@@ -19,7 +19,6 @@ use std::time::Instant;
 use burn::tensor::Device;
 use emoxide::device::{self, TrainingPrecision};
 use emoxide::labels::LabelError;
-use emoxide::models::parameters;
 use emoxide::weights::WeightsError;
 use emoxide::weights::checkpoint::{Card, CardError, CheckpointError, Provenance};
 use emoxide::weights::start::Started;
@@ -216,10 +215,17 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         run
     };
     let select = splits.select.as_ref().map_or(0, DataSet::len);
-    observer.started(splits.train.len(), select, parameters(&state.network));
+    let trained = recipe.network.config.trained_parameters(recipe.data.classes.len(), &job.device);
+    observer.started(splits.train.len(), select, trained);
     observer.started_from(&state.progress.started_from);
     if let Some(warning) = recipe.objective.warning() {
         observer.warned(warning);
+    }
+    for part in recipe.network.left_random() {
+        observer.warned(&format!(
+            "`{part}` is frozen and keeps random weights: name a file for it, \
+             --set 'network.weights=[{{file=\"FILE\", part=\"{part}\"}}]'"
+        ));
     }
     let mut events = EventWriter::open(&run.path("events"), next_step(state.progress.epochs))?;
 

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod augment;
+mod channel_separation;
 mod data;
+mod frozen;
 mod loss;
 mod metrics;
 mod optimiser;

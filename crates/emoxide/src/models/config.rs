@@ -4,8 +4,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlexNetConfig, ConfigError, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Network, PcmConfig,
-    ResNetConfig, TransferConfig, VggConfig, parameters,
+    AlexNetConfig, CafeConfig, ConfigError, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Network,
+    PcmConfig, ResNetConfig, TransferConfig, VggConfig, count, parameters,
 };
 
 /// Which network, in a recipe or a checkpoint: `kind = "resnet"` or another family and the keys of that family.
@@ -31,6 +31,8 @@ pub enum NetworkConfig {
     Transfer(TransferConfig),
     /// See [`PcmConfig`].
     Pcm(PcmConfig),
+    /// See [`CafeConfig`].
+    Cafe(CafeConfig),
 }
 
 impl NetworkConfig {
@@ -58,6 +60,7 @@ impl NetworkConfig {
             Self::Dacl(config) => Network::Dacl(config.init(classes, device)),
             Self::Transfer(config) => Network::Transfer(config.init(classes, device)),
             Self::Pcm(config) => Network::Pcm(config.init(classes, device)),
+            Self::Cafe(config) => Network::Cafe(config.init(classes, device)),
         }
     }
 
@@ -73,12 +76,28 @@ impl NetworkConfig {
             Self::Dacl(config) => config.validate(),
             Self::Transfer(config) => config.validate(),
             Self::Pcm(config) => config.validate(),
+            Self::Cafe(config) => config.validate(),
         }
     }
 
-    /// Number of trained values of a network with so many classes.
+    /// Number of values of a network with so many classes, those of frozen parts included.
     pub fn parameters(&self, classes: usize, device: &Device) -> usize {
         parameters(&self.build(classes, device))
+    }
+
+    /// How many of them training changes.
+    pub fn trained_parameters(&self, classes: usize, device: &Device) -> usize {
+        count(&self.build(classes, device), |name| !self.is_frozen(name))
+    }
+
+    /// Parts that keep the weights that they start with: they ask for no gradient.
+    pub fn frozen(&self) -> &'static [&'static str] {
+        if let Self::Cafe(config) = self { config.frozen() } else { &[] }
+    }
+
+    /// Whether the parameter of this name is of such a part.
+    pub fn is_frozen(&self, name: &str) -> bool {
+        self.frozen().iter().any(|part| name.strip_prefix(part).is_some_and(|rest| rest.starts_with('.')))
     }
 
     /// Channels of the input images.
@@ -93,13 +112,14 @@ impl NetworkConfig {
             Self::Dacl(config) => config.input_channels,
             Self::Transfer(config) => config.input_channels,
             Self::Pcm(config) => config.input_channels,
+            Self::Cafe(config) => config.input_channels,
         }
     }
 
     /// How the names of everything behind the embedding start, and of what a file may have beyond it.
     pub(crate) fn head(&self) -> &'static [&'static str] {
         match self {
-            Self::Resnet(_) | Self::DaclAttention(_) | Self::Dacl(_) => &["fc."],
+            Self::Resnet(_) | Self::DaclAttention(_) | Self::Dacl(_) | Self::Cafe(_) => &["fc."],
             Self::Alexnet(_) => &["classifier.6."],
             Self::Vgg(_) => &["classifier.2."],
             Self::LocalTransformer(_) => &["classifier."],
@@ -138,6 +158,7 @@ impl NetworkConfig {
                 (r"^stem_cnn\.features\.6\.", "stem_cnn.layer3."),
                 (r"^stem_cnn\.features\.7\.", "stem_cnn.layer4."),
             ],
+            Self::Cafe(config) => config.spelling(),
             Self::Dacl(_) => &[(r"^(conv1|bn1|layer[1-4])\.", "base_model.$1.")],
             Self::Resnet(_) | Self::Alexnet(_) | Self::Vgg(_) | Self::DaclAttention(_) => &[],
         }
@@ -152,6 +173,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.fixed_size(),
             Self::Dacl(config) => Some(config.image_size),
             Self::Transfer(config) => Some(config.image_size),
+            Self::Cafe(config) => config.fixed_size(),
         }
     }
 
@@ -166,7 +188,8 @@ impl NetworkConfig {
             | Self::DaclAttention(_)
             | Self::Dacl(_)
             | Self::Transfer(_)
-            | Self::Pcm(_) => 1,
+            | Self::Pcm(_)
+            | Self::Cafe(_) => 1,
         }
     }
 
@@ -190,6 +213,7 @@ impl NetworkConfig {
             Self::Dacl(config) => config.base.channels(),
             Self::Transfer(config) => config.width,
             Self::Pcm(config) => config.embedding(),
+            Self::Cafe(config) => config.clip.embedding,
         }
     }
 }

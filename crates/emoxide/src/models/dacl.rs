@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Classifier, ConfigError, Features, Outputs, ResNet, StemInit, TrunkConfig, check_channels, check_image_size,
+    Classifier, ConfigError, ConvInit, Features, Outputs, ResNet, TrunkConfig, check_channels, check_image_size,
     check_widths,
 };
 use crate::nn::{BatchNorm, Linear, global_average_pool, linear};
@@ -55,7 +55,7 @@ impl DaclConfig {
         let [first, second, third] = self.attention_widths;
         let norm = |width| BatchNorm::new(width, device);
         Dacl {
-            base_model: self.base.init(self.input_channels, StemInit::Kaiming, device),
+            base_model: self.base.init(self.input_channels, ConvInit::Kaiming, device),
             attention: (
                 kaiming(channels * side * side, first, device),
                 norm(first),

@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Classifier, ConfigError, Features, ResNet, StemInit, TrunkConfig, check_channels, check_image_size, check_width,
+    Classifier, ConfigError, ConvInit, Features, ResNet, TrunkConfig, check_channels, check_image_size, check_width,
 };
 use crate::nn::{Conv2d, Conv2dConfig, Linear, adaptive_average_pool, global_average_pool, linear};
 
@@ -97,7 +97,7 @@ impl DaclAttentionConfig {
         let channels = self.base.channels();
         let conv = |outputs| Conv2dConfig::new(channels, outputs, 1).with_bias(true).with_uniform_init().init(device);
         DaclAttention {
-            base_model: self.base.init(self.input_channels, StemInit::Uniform, device),
+            base_model: self.base.init(self.input_channels, ConvInit::Uniform, device),
             attention: Attention { conv1: conv(self.attention_width), conv2: conv(channels) },
             fc: linear(self.embedding(), classes, device),
             grid: self.grid,

@@ -13,7 +13,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Classifier, ConfigError, DEEPEST, Features, ResNet, StemInit, TrunkConfig, check, check_channels, check_rate,
+    Classifier, ConfigError, ConvInit, DEEPEST, Features, ResNet, TrunkConfig, check, check_channels, check_rate,
     check_width, check_widths,
 };
 use crate::nn::{
@@ -72,7 +72,7 @@ impl LocalBase {
     fn init(&self, input_channels: usize, device: &Device) -> (StemCnn, usize) {
         match self {
             Self::Resnet(trunk) => {
-                let stem = StemCnn::Resnet(trunk.init(input_channels, StemInit::Kaiming, device));
+                let stem = StemCnn::Resnet(trunk.init(input_channels, ConvInit::Kaiming, device));
                 (stem, trunk.channels())
             }
             Self::Plain(PlainConfig { widths }) => {

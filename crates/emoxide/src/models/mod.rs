@@ -1,6 +1,7 @@
 //! The networks. Each is written once, as a Burn module, in one file; all share the three seams of [`Classifier`].
 
 mod alexnet;
+mod cafe;
 mod check;
 mod config;
 mod dacl;
@@ -8,12 +9,14 @@ mod dacl_attention;
 mod ir;
 mod iresnet;
 mod local_transformer;
+mod mobilenet;
 mod pcm;
 mod resnet;
 mod transfer;
 mod vgg;
 
 pub use alexnet::{AlexNet, AlexNetConfig};
+pub use cafe::{Cafe, CafeConfig, ClipConfig, ClipNorm, ClipPrecision, FeatureMask, MaskBackbone};
 pub use check::ConfigError;
 pub use config::NetworkConfig;
 pub use dacl::{Dacl, DaclConfig};
@@ -22,10 +25,11 @@ pub use ir::{FaceHead, Ir, IrConfig};
 pub use local_transformer::{
     LocalBase, LocalDrop, LocalDropConfig, LocalDropKind, LocalTransformer, LocalTransformerConfig, PlainConfig,
 };
+pub use mobilenet::{InvertedStage, MobileNet, MobileNetConfig};
 pub use pcm::{
     FaceTrunkConfig, GlobalInput, GlobalVector, MshConfig, Pcm, PcmBase, PcmConfig, Predict, TokenLayout, Xavier,
 };
-pub use resnet::{BlockKind, ResNet, ResNetConfig, Stem, StemInit, TrunkConfig};
+pub use resnet::{BlockKind, ConvInit, ResNet, ResNetConfig, Stem, TrunkConfig};
 pub use transfer::{HeadDrop, MapDrop, Mask, Scale, Transfer, TransferConfig};
 pub use vgg::{Vgg, VggConfig};
 
@@ -113,6 +117,8 @@ pub enum Network {
     Transfer(Transfer),
     /// See [`Pcm`].
     Pcm(Pcm),
+    /// See [`Cafe`].
+    Cafe(Cafe),
 }
 
 impl Network {
@@ -132,6 +138,7 @@ impl Network {
             Self::Dacl(network) => network.attention(images),
             Self::Transfer(network) => network.attention(images),
             Self::Pcm(network) => network.attention(images),
+            Self::Cafe(network) => network.attention(images),
         }
     }
 }
@@ -148,6 +155,7 @@ impl Classifier for Network {
             Self::Dacl(network) => network.features(images),
             Self::Transfer(network) => network.features(images),
             Self::Pcm(network) => network.features(images),
+            Self::Cafe(network) => network.features(images),
         }
     }
 
@@ -162,6 +170,7 @@ impl Classifier for Network {
             Self::Dacl(network) => network.embed(features),
             Self::Transfer(network) => network.embed(features),
             Self::Pcm(network) => network.embed(features),
+            Self::Cafe(network) => network.embed(features),
         }
     }
 
@@ -176,6 +185,7 @@ impl Classifier for Network {
             Self::Dacl(network) => network.classify(embedding),
             Self::Transfer(network) => network.classify(embedding),
             Self::Pcm(network) => network.classify(embedding),
+            Self::Cafe(network) => network.classify(embedding),
         }
     }
 
@@ -190,19 +200,26 @@ impl Classifier for Network {
             Self::Dacl(network) => network.outputs(images),
             Self::Transfer(network) => network.outputs(images),
             Self::Pcm(network) => network.outputs(images),
+            Self::Cafe(network) => network.outputs(images),
         }
     }
 }
 
-/// Trainable numbers of a network: all but the running statistics of its norms.
+/// Numbers of a network that training could change: all but the running statistics of its norms.
 pub fn parameters(network: &impl Module) -> usize {
-    let mut count = Count { path: Vec::new(), total: 0 };
+    count(network, |_| true)
+}
+
+/// As [`parameters`], of the parameters whose names are `wanted`.
+fn count(network: &impl Module, wanted: impl Fn(&str) -> bool) -> usize {
+    let mut count = Count { path: Vec::new(), wanted, total: 0 };
     network.visit(&mut count);
     count.total
 }
 
-struct Count {
+struct Count<W> {
     path: Vec<String>,
+    wanted: W,
     total: usize,
 }
 
@@ -215,17 +232,22 @@ impl ModuleVisitor for Draw {
     }
 }
 
-impl ModuleVisitor for Count {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+impl<W: Fn(&str) -> bool> ModuleVisitor for Count<W> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.path.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.path.pop();
+        }
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.path.last().is_some_and(|name| name.starts_with("running_")) {
+        let running = self.path.last().is_some_and(|name| name.starts_with("running_"));
+        if !running && (self.wanted)(&self.path.join(".")) {
             self.total += param.lazy_shape().num_elements();
         }
     }

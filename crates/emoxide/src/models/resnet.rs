@@ -24,14 +24,23 @@ pub enum Stem {
     Compact,
 }
 
-/// How the weights of the first convolution are drawn.
+/// How the weights of a convolution are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StemInit {
+pub enum ConvInit {
     /// Normal, by Kaiming's fan-out, as torchvision draws all convolutions of a residual network.
     Kaiming,
     /// Uniform in ±1/√(fan-in), PyTorch's default: what a convolution has that was put in another one's place.
     Uniform,
+}
+
+impl ConvInit {
+    fn set(self, conv: Conv2dConfig) -> Conv2dConfig {
+        match self {
+            Self::Kaiming => conv,
+            Self::Uniform => conv.with_uniform_init(),
+        }
+    }
 }
 
 /// What a [`ResNet`] repeats.
@@ -66,7 +75,7 @@ pub struct ResNetConfig {
     pub stem_width: usize,
     /// How the stem's weights are drawn; absent: as the network's authors do it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stem_init: Option<StemInit>,
+    pub stem_init: Option<ConvInit>,
     /// What the stages repeat.
     pub block: BlockKind,
     /// Width of each stage, one to four of them.
@@ -138,19 +147,16 @@ impl ResNetConfig {
 
     /// A network with fresh weights; they are drawn at first use.
     pub fn init(&self, classes: usize, device: &Device) -> ResNet {
-        ResNet { fc: Some(linear(self.embedding(), classes, device)), ..self.trunk(StemInit::Kaiming, device) }
+        ResNet { fc: Some(linear(self.embedding(), classes, device)), ..self.trunk([ConvInit::Kaiming; 2], device) }
     }
 
-    /// A network without classifier, whose authors draw its stem as `authors` says.
-    fn trunk(&self, authors: StemInit, device: &Device) -> ResNet {
+    /// A network without classifier, whose authors draw the stem and all other convolutions as `authors` says.
+    fn trunk(&self, authors: [ConvInit; 2], device: &Device) -> ResNet {
         let conv1 = match self.stem {
             Stem::Imagenet => Conv2dConfig::new(self.input_channels, self.stem_width, 7).with_stride(2),
             Stem::Compact => Conv2dConfig::new(self.input_channels, self.stem_width, 3),
         };
-        let conv1 = match self.stem_init.unwrap_or(authors) {
-            StemInit::Kaiming => conv1,
-            StemInit::Uniform => conv1.with_uniform_init(),
-        };
+        let conv1 = self.stem_init.unwrap_or(authors[0]).set(conv1);
         let mut inputs = self.stem_width;
         let mut stage = |index: usize| -> Vec<Block> {
             let (Some(&width), Some(&count)) = (self.widths.get(index), self.blocks.get(index)) else {
@@ -160,7 +166,7 @@ impl ResNetConfig {
             (0..count)
                 .map(|block| {
                     let stride = if block == 0 { first_stride } else { 1 };
-                    let block = Block::new(self.block, inputs, width, stride, device);
+                    let block = Block::new((self.block, authors[1]), inputs, width, stride, device);
                     inputs = width * self.block.expansion();
                     block
                 })
@@ -190,7 +196,7 @@ pub struct TrunkConfig {
     pub stem_width: usize,
     /// How the stem's weights are drawn; absent: as the network's authors do it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stem_init: Option<StemInit>,
+    pub stem_init: Option<ConvInit>,
     /// What the stages repeat.
     pub block: BlockKind,
     /// Width of each stage, one to four of them.
@@ -215,9 +221,20 @@ impl TrunkConfig {
         ResNetConfig { input_channels, stem, stem_width, stem_init, block, widths, blocks, first_stride, dropout: 0.0 }
     }
 
+    /// That of ResNet-50.
+    pub fn resnet50() -> Self {
+        let ResNetConfig { block, blocks, .. } = ResNetConfig::resnet50();
+        Self { block, blocks, ..Self::default() }
+    }
+
     /// Whether a trunk can be built from this, which stands below the key `base`.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.network(3).validate().map_err(|error| error.below("base"))
+        self.validate_below("base")
+    }
+
+    /// Whether a trunk can be built from this, which stands below that key.
+    pub(super) fn validate_below(&self, key: &str) -> Result<(), ConfigError> {
+        self.network(3).validate().map_err(|error| error.below(key))
     }
 
     /// Channels of the map.
@@ -237,8 +254,13 @@ impl TrunkConfig {
 
     /// A trunk with fresh weights, whose embedding is the mean over its map and whose logits are the embedding; its
     /// stem's are drawn as `authors` says unless `stem_init` does.
-    pub(super) fn init(&self, input_channels: usize, authors: StemInit, device: &Device) -> ResNet {
-        self.network(input_channels).trunk(authors, device)
+    pub(super) fn init(&self, input_channels: usize, authors: ConvInit, device: &Device) -> ResNet {
+        self.network(input_channels).trunk([authors, ConvInit::Kaiming], device)
+    }
+
+    /// The same, all of whose convolutions have PyTorch's default weights.
+    pub(super) fn init_uniform(&self, input_channels: usize, device: &Device) -> ResNet {
+        self.network(input_channels).trunk([ConvInit::Uniform; 2], device)
     }
 }
 
@@ -257,10 +279,11 @@ struct Block {
 }
 
 impl Block {
-    fn new(kind: BlockKind, inputs: usize, width: usize, stride: usize, device: &Device) -> Self {
+    fn new((kind, draw): (BlockKind, ConvInit), inputs: usize, width: usize, stride: usize, device: &Device) -> Self {
         let outputs = width * kind.expansion();
         let conv = |inputs, outputs, kernel, stride| {
-            Conv2dConfig::new(inputs, outputs, kernel).with_stride(stride).init(device)
+            let conv = Conv2dConfig::new(inputs, outputs, kernel).with_stride(stride);
+            draw.set(conv).init(device)
         };
         let norm = |channels| BatchNorm::new(channels, device);
         let (conv1, conv2, conv3) = match kind {

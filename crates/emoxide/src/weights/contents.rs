@@ -1,4 +1,5 @@
-//! Files of weights by their containers: PyTorch's zip and older format, Paddle's pickles, safetensors, our checkpoints.
+//! Files of weights by their containers: PyTorch's zip and older format, archives of `TorchScript`, Paddle's pickles,
+//! safetensors, our checkpoints.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +11,7 @@ use burn_store::pytorch::PytorchReader;
 use safetensors::SafeTensors;
 
 use super::checkpoint::{self, Card};
-use super::{WeightsError, paddle, pickle};
+use super::{WeightsError, paddle, pickle, torchscript};
 
 /// Where training scripts keep the state dict in a larger dictionary.
 pub(super) const WRAPPERS: &[&str] = &["state_dict", "model_state_dict", "model"];
@@ -52,6 +53,8 @@ pub(super) fn read(path: &Path) -> Result<Contents, WeightsError> {
             "tensors without names, as Paddle's `jit.save` and `save_inference_model` write them; in Python, \
              `paddle.save(layer.state_dict(), ...)` writes them with their names",
         ));
+    } else if start.starts_with(b"PK") && torchscript::opens(path)? {
+        (Origin::PyTorch, torchscript::read(path)?)
     } else {
         pickle::check(path)?;
         (Origin::PyTorch, read_pytorch(path)?)

@@ -9,6 +9,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use burn_store::burn_pack::Tensor as Packed;
 use burn_store::{ModuleSnapshot, bridge};
 
+use super::arrange::arrange;
 use super::keys::{KeyMap, LinearLayout, Renamer};
 use super::start::StemWeights;
 use super::{Head, WeightsError, convert};
@@ -28,6 +29,8 @@ pub(super) struct Filling<'a> {
     pub(super) head: Head,
     /// The part of the network that is filled; absent: all of it.
     pub(super) part: Option<&'a str>,
+    /// Parts that other files fill.
+    pub(super) others: &'a [&'a str],
     /// For a start of training, which may leave out what is deeper than the network and adapt stem and positions.
     /// Absent: what does not fit exactly is refused.
     pub(super) adapt: Option<StemWeights>,
@@ -89,7 +92,7 @@ impl Filling<'_> {
         self.check_part(&places)?;
 
         let mut filled = Filled::default();
-        let named = self.name(&places, tensors, &mut filled)?;
+        let named = self.name(&places, arrange(self.map, tensors, self.path)?, &mut filled)?;
         let known: BTreeSet<String> = named.keys().cloned().collect();
         let mut fitting = Vec::with_capacity(named.len());
         for (name, (_, tensor)) in named {
@@ -122,7 +125,7 @@ impl Filling<'_> {
     }
 
     fn is_asked_for(&self, name: &str) -> bool {
-        self.part.is_none_or(|part| is_below(name, part))
+        self.part.is_none_or(|part| is_below(name, part)) && !self.others.iter().any(|part| is_below(name, part))
     }
 
     /// Whether the network's tensor `name` is of its head and keeps what it has.
@@ -161,9 +164,9 @@ impl Filling<'_> {
             if self.leaves(&name) {
                 continue;
             }
-            if !self.is_asked_for(&name) {
+            if self.adapt.is_some() && !self.is_asked_for(&name) {
                 outside += 1;
-            } else if places.contains_key(&name) {
+            } else if self.is_asked_for(&name) && places.contains_key(&name) {
                 let source = tensor.name.clone();
                 if let Some((first, _)) = named.insert(name.clone(), (source.clone(), tensor)) {
                     return Err(WeightsError::Twice { path: self.path.to_owned(), name, first, second: source });

@@ -1,6 +1,6 @@
 //! The key maps: how the files of each source name their tensors.
 
-use super::keys::{Deeper, KeyMap, LinearLayout, Stages};
+use super::keys::{Deeper, Joined, KeyMap, LinearLayout, Stages};
 
 /// Present in every PyTorch file with batch norms, and used by none of our layers.
 const COUNTERS: &[&str] = &[r"(^|\.)num_batches_tracked$"];
@@ -17,6 +17,8 @@ const PYTORCH: KeyMap = KeyMap {
     stages: None,
     deeper: &[TRUNK],
     linear: LinearLayout::OutputsInputs,
+    joined: None,
+    turned: &[],
 };
 
 /// The blocks of a vision transformer.
@@ -27,6 +29,22 @@ const BRANCHES: Deeper = Deeper { list: "las", boundary: None };
 
 /// Behind the trunk of TransFER and APViT.
 const ENCODER: &[&str] = &[r"^(backbone\.)?(attention|convert|vit|head)\."];
+
+/// CLIP's image tower, to `OpenAI`'s names.
+const HUGGING_FACE: &[(&str, &str)] = &[
+    (r"^vision_model\.embeddings\.class_embedding$", "class_embedding"),
+    (r"^vision_model\.embeddings\.patch_embedding\.", "conv1."),
+    (r"^vision_model\.embeddings\.position_embedding\.weight$", "positional_embedding"),
+    // Spelt like this there.
+    (r"^vision_model\.pre_layrnorm\.", "ln_pre."),
+    (r"^vision_model\.post_layernorm\.", "ln_post."),
+    (r"^vision_model\.encoder\.layers\.", "transformer.resblocks."),
+    (r"\.layer_norm([12])\.", ".ln_$1."),
+    (r"\.self_attn\.", ".attn."),
+    (r"\.mlp\.fc1\.", ".mlp.c_fc."),
+    (r"\.mlp\.fc2\.", ".mlp.c_proj."),
+    (r"^visual_projection\.weight$", "proj"),
+];
 
 /// All key maps; the first is the default, but for Paddle's own files, whose default is `paddle`.
 pub const KEY_MAPS: &[KeyMap] = &[
@@ -61,6 +79,31 @@ pub const KEY_MAPS: &[KeyMap] = &[
         ignore: &[r"^patch_embed\."],
         head: &[r"^(head|pre_logits)\."],
         deeper: &[BLOCKS],
+        ..PYTORCH
+    },
+    KeyMap {
+        name: "clip",
+        about: "CLIP in OpenAI's names: `visual.transformer.resblocks.0`; its text tower is left out",
+        ignore: &[
+            r"^(transformer|token_embedding|ln_final)\.",
+            r"^(positional_embedding|text_projection|logit_scale|input_resolution|context_length|vocab_size)$",
+        ],
+        head: &[],
+        rename: &[(r"^visual\.", "")],
+        ..PYTORCH
+    },
+    KeyMap {
+        name: "clip-hf",
+        about: "CLIP in Hugging Face's names: `vision_model.encoder.layers.0`; its text tower is left out",
+        ignore: &[r"^text_model\.", r"^text_projection\.", r"^logit_scale$", r"\.position_ids$"],
+        head: &[],
+        rename: HUGGING_FACE,
+        joined: Some(Joined {
+            pattern: r"^(vision_model\..*\.self_attn)\.(?P<part>[qkv])_proj\.(weight|bias)$",
+            parts: &["q", "k", "v"],
+            name: "${1}.in_proj_${3}",
+        }),
+        turned: &[r"^visual_projection\.weight$"],
         ..PYTORCH
     },
     KeyMap {

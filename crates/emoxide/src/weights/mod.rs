@@ -1,5 +1,6 @@
 //! Weights: where they come from, whose names they carry, and that they are complete.
 
+mod arrange;
 mod card;
 pub mod checkpoint;
 mod contents;
@@ -14,10 +15,11 @@ mod paddle;
 mod pickle;
 pub mod start;
 mod tensors;
+mod torchscript;
 
 pub use error::WeightsError;
 pub use fingerprint::fingerprint;
-pub use import::{Head, import};
+pub use import::{Head, import, import_parts};
 pub use key_maps::KEY_MAPS;
-pub use keys::{Deeper, KeyMap, LinearLayout, Stages};
+pub use keys::{Deeper, Joined, KeyMap, LinearLayout, Stages};
 pub(crate) use tensors::unfit_tensor;

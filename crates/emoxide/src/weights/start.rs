@@ -142,7 +142,7 @@ fn start_from(
         why = format!("the file's classes are {}", card.classes);
     }
     let (part, adapt) = (start.part.as_deref(), Some(start.stem_weights));
-    let filling = Filling { path, config, map, spelling, linear, file_head, head, part, adapt };
+    let filling = Filling { path, config, map, spelling, linear, file_head, head, part, others: &[], adapt };
     let mut filled = filling.fill(network, contents.tensors)?;
     if head == Head::Drop && part.is_none() {
         filled.changes.push(format!("head drawn: {why}"));

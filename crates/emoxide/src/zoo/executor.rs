@@ -46,7 +46,8 @@ impl Executor {
         if !device::is_cpu(device) {
             return Err(Why::Device);
         }
-        let forward = |device: &Device, image| network.clone().to_device(device).forward(image);
+        // A clone would share its running statistics with the network, and take them along.
+        let forward = |device: &Device, image| network.valid().to_device(device).forward(image);
         Ok(Self::Compiled(Engine::compile(Level::active()?, precision, input, forward)?))
     }
 

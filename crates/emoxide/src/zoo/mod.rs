@@ -13,8 +13,8 @@ pub use executor::{Executor, Why};
 pub use model::{Model, softmax};
 
 use crate::models::{
-    AlexNetConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Mask, NetworkConfig, PcmConfig,
-    ResNetConfig, TransferConfig, VggConfig,
+    AlexNetConfig, CafeConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Mask, NetworkConfig,
+    PcmConfig, ResNetConfig, TransferConfig, VggConfig,
 };
 use crate::preprocess::{Alignment, Preprocess};
 use crate::weights::checkpoint::{self, Card, CheckpointError};
@@ -70,6 +70,13 @@ pub fn architectures() -> Vec<Entry> {
         alignment: Alignment::SquareBox { margin: 0.1 },
         paper: "Yang et al., Augmented feature representation with parallel convolution, 2022",
     };
+    let cafe = |name, network| Entry {
+        name,
+        network: NetworkConfig::Cafe(network),
+        preprocess: Preprocess::imagenet(224),
+        alignment: Alignment::SquareBox { margin: 0.0 },
+        paper: "Zhang et al., Generalizable facial expression recognition, 2024",
+    };
     // Trained and tested on FER2013 by one protocol.
     let compared = |name, network, paper| Entry {
         name,
@@ -109,6 +116,9 @@ pub fn architectures() -> Vec<Entry> {
         },
         pcm("pcm", PcmConfig::default()),
         pcm("pcm-baseline", PcmConfig::baseline()),
+        cafe("cafe", CafeConfig::default()),
+        cafe("cafe-resnet50", CafeConfig::default().resnet50()),
+        cafe("cafe-mobilenet", CafeConfig::default().mobilenet_v2()),
     ]
 }
 

@@ -66,9 +66,14 @@ impl Model {
         &self.card.classes
     }
 
-    /// Number of trained values.
+    /// Number of values, those of frozen parts included.
     pub fn parameters(&self) -> usize {
         models::parameters(&self.network)
+    }
+
+    /// How many of them training changes.
+    pub fn trained_parameters(&self) -> usize {
+        self.card.network.trained_parameters(self.card.classes.len(), &self.device)
     }
 
     /// Replaces the calibration temperature.

@@ -6,7 +6,9 @@ use crate::networks::{Case, cases};
 use crate::support::{Gather, keys};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{Classifier, FaceHead, IrConfig, NetworkConfig, Outputs, Parallel, ResNetConfig};
+use emoxide::models::{
+    CafeConfig, Classifier, ClipConfig, FaceHead, FeatureMask, IrConfig, NetworkConfig, Outputs, Parallel, ResNetConfig,
+};
 use emoxide_testing::{Values, assert_close, portable};
 
 const CLASSES: usize = 5;
@@ -66,6 +68,7 @@ fn attention_is_shared_out() {
                 NetworkConfig::LocalTransformer(_) => maps.sum_dim(3),
                 NetworkConfig::Transfer(_) if name.contains("blocks.") => maps.sum_dim(3),
                 NetworkConfig::Pcm(_) if name.contains("layers.") => maps.sum_dim(3),
+                NetworkConfig::Cafe(_) if name.contains("clip.") => maps.sum_dim(3),
                 NetworkConfig::DaclAttention(_) => maps.sum_dim(2).sum_dim(3),
                 _ => continue,
             };
@@ -93,6 +96,10 @@ fn every_parameter_has_a_gradient_and_training_moves_every_statistic() {
         let gradients = loss.backward();
         let (after, before) = (Gather::from(&network, &gradients), Gather::from(&fresh, &gradients));
         for (name, gradient) in &after.gradient {
+            if case.config.is_frozen(name) {
+                assert!(gradient.is_none(), "{}: {name} is frozen and has a gradient", case.name);
+                continue;
+            }
             let gradient = gradient.as_ref().unwrap_or_else(|| panic!("{}: {name} has no gradient", case.name));
             assert!(gradient.iter().all(|value| value.is_finite()), "{}: {name}", case.name);
             let largest = gradient.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
@@ -181,4 +188,23 @@ fn counts_of_parameters_are_those_of_the_literature() {
     assert_eq!(ir(IrConfig::ir18()), 11_169_920);
     assert_eq!(ir(IrConfig::ir50_three_stages()), 17_611_968);
     assert_eq!(count(NetworkConfig::Ir(IrConfig::ir50()), 7), 30_727_360 + 513 * 7);
+}
+
+#[test]
+fn counts_of_cafe_are_those_of_its_parts() {
+    const CLIP: usize = 87_849_216;
+    let device = Device::flex();
+    let counts = |config: CafeConfig| {
+        let config = NetworkConfig::Cafe(config);
+        [config.parameters(7, &device), config.trained_parameters(7, &device)]
+    };
+    assert_eq!(counts(CafeConfig::default()), [99_029_319, 11_180_103]);
+    assert_eq!(counts(CafeConfig::default().resnet50()), [CLIP + 23_511_623, 23_511_623]);
+    assert_eq!(counts(CafeConfig::default().mobilenet_v2()), [CLIP + 2_227_463, 2_227_463]);
+    let tuned = ClipConfig { trainable: true, ..ClipConfig::default() };
+    assert_eq!(counts(CafeConfig { clip: tuned, ..CafeConfig::default() }), [99_029_319; 2]);
+    let probe = CafeConfig { mask: FeatureMask::Probe, ..CafeConfig::default() };
+    assert_eq!(counts(probe), [CLIP + 3591, 3591]);
+    let none = CafeConfig { mask: FeatureMask::None, ..CafeConfig::default() };
+    assert_eq!(counts(none), [11_180_103; 2]);
 }

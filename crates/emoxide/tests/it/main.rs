@@ -9,6 +9,7 @@
 
 mod architecture;
 mod authors;
+mod cafe;
 mod checkpoint;
 mod comparison;
 mod contract;

@@ -2,9 +2,10 @@
 
 use burn::tensor::{Device, Tensor};
 use emoxide::models::{
-    AlexNetConfig, BlockKind, DaclAttentionConfig, DaclConfig, FaceHead, FaceTrunkConfig, GlobalInput, GlobalVector,
-    Grid, HeadDrop, IrConfig, LocalBase, LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop, MapHead,
-    Mask, MshConfig, NetworkConfig, PcmBase, PcmConfig, PlainConfig, Predict, ResNetConfig, Stem, TokenLayout,
+    AlexNetConfig, BlockKind, CafeConfig, ClipConfig, ClipNorm, DaclAttentionConfig, DaclConfig, FaceHead,
+    FaceTrunkConfig, FeatureMask, GlobalInput, GlobalVector, Grid, HeadDrop, InvertedStage, IrConfig, LocalBase,
+    LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop, MapHead, Mask, MaskBackbone, MobileNetConfig,
+    MshConfig, NetworkConfig, PcmBase, PcmConfig, PlainConfig, Predict, ResNetConfig, Stem, TokenLayout,
     TransferConfig, TrunkConfig, VggConfig,
 };
 use emoxide::nn::NormPlace;
@@ -66,6 +67,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(compared());
     cases.extend(transfer());
     cases.extend(pcm());
+    cases.extend(cafe());
     cases
 }
 
@@ -206,5 +208,38 @@ fn compared() -> Vec<Case> {
         case("dacl-attention-mean", NetworkConfig::DaclAttention(mean), [48, 64]),
         case("dacl-attention-flattened", NetworkConfig::DaclAttention(flattened), [16, 16]),
         case("dacl", NetworkConfig::Dacl(dacl), [16, 16]),
+    ]
+}
+
+/// CAFE with each mask and each kind of network for it.
+fn cafe() -> Vec<Case> {
+    let trunk = TrunkConfig {
+        stem: Stem::Compact,
+        stem_width: 4,
+        widths: vec![6, 12],
+        blocks: vec![1, 1],
+        ..Default::default()
+    };
+    let clip =
+        ClipConfig { patch: 8, width: 12, depth: 2, heads: 3, hidden: 18, embedding: 12, ..ClipConfig::default() };
+    let paper =
+        CafeConfig { image_size: 24, backbone: MaskBackbone::Resnet(trunk), clip: clip.clone(), ..Default::default() };
+    let stage = |expansion, stride| InvertedStage { expansion, width: 6, blocks: 2, stride };
+    let mobilenet = MobileNetConfig { stem_width: 4, stages: vec![stage(1, 1), stage(2, 2)], width: 20 };
+    let tuned = CafeConfig {
+        backbone: MaskBackbone::MobilenetV2(mobilenet),
+        clip: ClipConfig { trainable: true, norm: ClipNorm::Clip, ..clip },
+        ..paper.clone()
+    };
+    let raw = CafeConfig { input_channels: 1, mask: FeatureMask::Raw, ..paper.clone() };
+    let probe = CafeConfig { mask: FeatureMask::Probe, ..paper.clone() };
+    let none = CafeConfig { mask: FeatureMask::None, ..paper.clone() };
+    let case = |name, config, size| Case { name, config: NetworkConfig::Cafe(config), size };
+    vec![
+        case("cafe", paper, [24, 24]),
+        case("cafe-tuned", tuned, [24, 24]),
+        case("cafe-raw", raw, [24, 24]),
+        case("cafe-probe", probe, [24, 24]),
+        case("cafe-none", none, [24, 32]),
     ]
 }

@@ -9,6 +9,7 @@ use emoxide::labels::Classes;
 use emoxide::models::NetworkConfig;
 use emoxide::preprocess::{Alignment, DetectorConfig, Preprocess};
 use emoxide::weights::checkpoint::{Card, Licence, Provenance};
+use emoxide::weights::start::Start;
 use emoxide::weights::{self, Head, KEY_MAPS};
 use emoxide::zoo::{self, Model};
 use emoxide_train::settings;
@@ -34,12 +35,37 @@ pub(super) struct Arguments {
     /// How the file names its tensors; by default paddle for Paddle's own files and pytorch for all others
     #[arg(long, value_name = "NAMING", value_parser = namings())]
     keys: Option<String>,
+    /// Fill a part of the network, which the file has nothing of, from another file, such as clip=ViT-B-32.pt; repeat for
+    /// several
+    #[arg(long, value_name = "PART=FILE", value_parser = pair)]
+    part: Vec<(String, String)>,
+    /// How the file of such a part names its tensors, such as clip=clip-hf; repeat for several
+    #[arg(long, value_name = "PART=NAMING", value_parser = pair)]
+    part_keys: Vec<(String, String)>,
     /// Leave the file's classifier out: the checkpoint gets a fresh one and is there to start training from
     #[arg(long)]
     drop_head: bool,
     /// Checkpoint to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (part, value) = text.split_once('=').ok_or("write the part, `=` and its value")?;
+    Ok((part.to_owned(), value.to_owned()))
+}
+
+/// The files of parts, each with its naming.
+fn parts(files: &[(String, String)], namings: &[(String, String)]) -> Result<Vec<Start>> {
+    if let Some((part, _)) = namings.iter().find(|(part, _)| files.iter().all(|(other, _)| other != part)) {
+        bail!("--part-keys {part}: no `--part {part}=FILE` names its file");
+    }
+    let start = |(part, file): &(String, String)| Start {
+        part: Some(part.clone()),
+        keys: namings.iter().find(|(of, _)| of == part).map(|(_, naming)| naming.clone()),
+        ..Start::new(file)
+    };
+    Ok(files.iter().map(start).collect())
 }
 
 fn namings() -> clap::builder::PossibleValuesParser {
@@ -83,7 +109,7 @@ impl Settings {
 const SEED: u64 = 0;
 
 pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
-    let Arguments { file, network, classes, set, keys, drop_head, output } = arguments;
+    let Arguments { file, network, classes, set, keys, part, part_keys, drop_head, output } = arguments;
     let architectures = zoo::architectures();
     let Some(architecture) = architectures.iter().find(|entry| entry.name == network) else {
         let known: Vec<_> = architectures.iter().map(|entry| entry.name).collect();
@@ -91,7 +117,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
     };
     let classes = Classes::from_names(classes.split(',')).context("--classes")?;
     let settings = Settings::of(architecture, file, set)?;
-    let card = Card {
+    let parts = parts(part, part_keys)?;
+    let mut card = Card {
         name: settings.name,
         network: settings.network,
         classes,
@@ -111,7 +138,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
     let device = device::open(device::default_name())?;
     device.seed(SEED);
     let head = if *drop_head { Head::Drop } else { Head::Keep };
-    let network = weights::import(file, &card.network, card.classes.len(), keys.as_deref(), head, &device)?;
+    let (classes, keys) = (card.classes.len(), keys.as_deref());
+    let (network, started) = weights::import_parts(file, &card.network, classes, keys, head, &parts, &device)?;
+    card.provenance.started_from = started;
     let model = Model::new(&network, card, device);
     model.save(output)?;
     output::say(&format!("{}: {}, {} parameters", output.display(), model.card().name, model.parameters()));

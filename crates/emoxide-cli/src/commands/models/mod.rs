@@ -11,7 +11,7 @@ use emoxide::device::{self, Device};
 use emoxide::labels::Classes;
 use emoxide::models::NetworkConfig;
 use emoxide::preprocess::{DetectorConfig, MtcnnConfig, Preprocess};
-use emoxide::weights::checkpoint::Measured;
+use emoxide::weights::checkpoint::{Card, Measured};
 use emoxide::zoo::{self, Model};
 use serde::Serialize;
 
@@ -69,6 +69,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
 struct Line<'a> {
     name: &'a str,
     parameters: usize,
+    /// How many of them training changes: all but those of frozen parts.
+    trained: usize,
     /// Absent for an architecture without weights, as is the file.
     classes: Option<&'a Classes>,
     /// Channels, rows, columns.
@@ -91,6 +93,7 @@ impl<'a> Line<'a> {
         Self {
             name: &card.name,
             parameters: model.parameters(),
+            trained: model.trained_parameters(),
             classes: Some(&card.classes),
             input: input(&card.preprocess),
             weights: Some(file),
@@ -105,6 +108,7 @@ impl<'a> Line<'a> {
         Self {
             name: architecture.name,
             parameters: architecture.network.parameters(classes, device),
+            trained: architecture.network.trained_parameters(classes, device),
             classes: None,
             input: input(&architecture.preprocess),
             weights: None,
@@ -197,6 +201,9 @@ fn info(model: &str, as_json: bool) -> Result<Finish> {
             card.selected_on()
         )?,
     }
+    let (all, trained) = parameters(&card)?;
+    let frozen = if trained < all { format!(", {trained} of them trained") } else { String::new() };
+    writeln!(sink, "parameters   {all}{frozen}")?;
     for started in &card.provenance.started_from {
         writeln!(sink, "started from {}", figures::started(started))?;
     }
@@ -217,6 +224,13 @@ fn info(model: &str, as_json: bool) -> Result<Finish> {
     }
     sink.flush()?;
     Ok(Finish::Done)
+}
+
+/// All of a card's network, and those that training changes.
+fn parameters(card: &Card) -> Result<(usize, usize)> {
+    let device = device::open(device::default_name())?;
+    let (network, classes) = (&card.network, card.classes.len());
+    Ok((network.parameters(classes, &device), network.trained_parameters(classes, &device)))
 }
 
 fn verify(models: &[String]) -> Result<Finish> {

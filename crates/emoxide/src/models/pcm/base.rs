@@ -79,7 +79,7 @@ impl PcmBase {
         match self {
             Self::Ir(config) => Backbone::Ir(config.ir(input_channels).init(0, device)),
             Self::Iresnet(config) => Backbone::Iresnet(Iresnet::new(config, input_channels, device)),
-            Self::Resnet(config) => Backbone::Resnet(config.init(input_channels, std::convert::identity, device)),
+            Self::Resnet(config) => Backbone::Resnet(config.init(input_channels, ConvInit::Kaiming, device)),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Networks against their PyTorch originals (`tools/reference/{resnet,ir,comparison,transfer,pcm}.py`): three depths in
+//! Networks against their PyTorch originals (`tools/reference/{resnet,ir,comparison,transfer,pcm,cafe}.py`): three depths in
 //! evaluation, then one training step's logits, running statistics and gradients.
 
+mod cafe;
 mod networks;
 mod pcm;
 
@@ -66,7 +67,9 @@ fn agrees(topic: &str, case: &str, config: &NetworkConfig, classes: usize, shape
 
     let prefix = format!("{case}/grad/");
     let names: Vec<_> = fixture.names_below(&prefix).collect();
-    assert_eq!(names, gather.gradient.keys().collect::<Vec<_>>(), "parameters");
+    let (frozen, trained): (Vec<_>, Vec<_>) = gather.gradient.keys().partition(|name| config.is_frozen(name));
+    assert_eq!(names, trained, "parameters");
+    assert!(frozen.iter().all(|name| gather.gradient[*name].is_none()), "a frozen parameter has a gradient");
     let mut gradient: f32 = 0.0;
     for name in names {
         let actual = gather.gradient[name].as_ref().unwrap_or_else(|| panic!("{name}: no gradient"));
