@@ -4,8 +4,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlexNetConfig, ConfigError, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Network,
-    ResNetConfig, TransferConfig, VggConfig, parameters,
+    AlexNetConfig, ConfigError, DaclAttentionConfig, DaclConfig, InvolutionVitConfig, IrConfig, LocalTransformerConfig,
+    Network, ResNetConfig, TransferConfig, VggConfig, parameters,
 };
 
 /// Which network, in a recipe or a checkpoint: `kind = "resnet"` or another family and the keys of that family.
@@ -29,6 +29,8 @@ pub enum NetworkConfig {
     Dacl(DaclConfig),
     /// See [`TransferConfig`].
     Transfer(TransferConfig),
+    /// See [`InvolutionVitConfig`].
+    InvolutionVit(InvolutionVitConfig),
 }
 
 impl NetworkConfig {
@@ -55,6 +57,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => Network::DaclAttention(config.init(classes, device)),
             Self::Dacl(config) => Network::Dacl(config.init(classes, device)),
             Self::Transfer(config) => Network::Transfer(config.init(classes, device)),
+            Self::InvolutionVit(config) => Network::InvolutionVit(config.init(classes, device)),
         }
     }
 
@@ -69,6 +72,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.validate(),
             Self::Dacl(config) => config.validate(),
             Self::Transfer(config) => config.validate(),
+            Self::InvolutionVit(config) => config.validate(),
         }
     }
 
@@ -88,6 +92,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.input_channels,
             Self::Dacl(config) => config.input_channels,
             Self::Transfer(config) => config.input_channels,
+            Self::InvolutionVit(config) => config.input_channels,
         }
     }
 
@@ -99,6 +104,7 @@ impl NetworkConfig {
             Self::Vgg(_) => &["classifier.2."],
             Self::LocalTransformer(_) => &["classifier."],
             Self::Transfer(_) => &["head."],
+            Self::InvolutionVit(_) => &["fc."],
             Self::Ir(config) if config.face_head.is_some() => &["fc."],
             Self::Ir(_) => &["fc.", "output_layer."],
         }
@@ -131,6 +137,12 @@ impl NetworkConfig {
                 (r"^stem_cnn\.features\.7\.", "stem_cnn.layer4."),
             ],
             Self::Dacl(_) => &[(r"^(conv1|bn1|layer[1-4])\.", "base_model.$1.")],
+            // The names of d-li14 and of timm stand below those of the branches.
+            Self::InvolutionVit(_) => &[
+                (r"^(stem\.|layer[1-4]\.)", "rednet.$1"),
+                (r"^(patch_embed\.|cls_token$|pos_embed$|blocks\.|norm\.)", "vit.$1"),
+                (r"^head\.(fc\.)?", "fc."),
+            ],
             Self::Resnet(_) | Self::Alexnet(_) | Self::Vgg(_) | Self::DaclAttention(_) => &[],
         }
     }
@@ -144,6 +156,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.fixed_size(),
             Self::Dacl(config) => Some(config.image_size),
             Self::Transfer(config) => Some(config.image_size),
+            Self::InvolutionVit(config) => Some(config.image_size),
         }
     }
 
@@ -153,7 +166,12 @@ impl NetworkConfig {
             Self::Alexnet(_) => AlexNetConfig::SMALLEST_IMAGE,
             Self::Vgg(_) => VggConfig::SMALLEST_IMAGE,
             Self::LocalTransformer(config) => config.base.smallest_image(),
-            Self::Resnet(_) | Self::Ir(_) | Self::DaclAttention(_) | Self::Dacl(_) | Self::Transfer(_) => 1,
+            Self::Resnet(_)
+            | Self::Ir(_)
+            | Self::DaclAttention(_)
+            | Self::Dacl(_)
+            | Self::Transfer(_)
+            | Self::InvolutionVit(_) => 1,
         }
     }
 
@@ -176,6 +194,7 @@ impl NetworkConfig {
             Self::DaclAttention(config) => config.embedding(),
             Self::Dacl(config) => config.base.channels(),
             Self::Transfer(config) => config.width,
+            Self::InvolutionVit(config) => config.embedding(),
         }
     }
 }

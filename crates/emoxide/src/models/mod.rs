@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod dacl;
 mod dacl_attention;
+mod involution;
 mod ir;
 mod local_transformer;
 mod resnet;
@@ -16,6 +17,10 @@ pub use check::ConfigError;
 pub use config::NetworkConfig;
 pub use dacl::{Dacl, DaclConfig};
 pub use dacl_attention::{DaclAttention, DaclAttentionConfig, Grid, MapHead};
+pub use involution::{
+    Branches, FusionConfig, FusionGrid, FusionKind, HybridConfig, InvolutionVit, InvolutionVitConfig, Numerics,
+    PatchEmbedding, RedNetConfig, VitConfig,
+};
 pub use ir::{FaceHead, Ir, IrConfig};
 pub use local_transformer::{
     LocalBase, LocalDrop, LocalDropConfig, LocalDropKind, LocalTransformer, LocalTransformerConfig, PlainConfig,
@@ -93,6 +98,8 @@ pub enum Network {
     Dacl(Dacl),
     /// See [`Transfer`].
     Transfer(Transfer),
+    /// See [`InvolutionVit`].
+    InvolutionVit(InvolutionVit),
 }
 
 impl Network {
@@ -111,6 +118,7 @@ impl Network {
             Self::DaclAttention(network) => network.attention(images),
             Self::Dacl(network) => network.attention(images),
             Self::Transfer(network) => network.attention(images),
+            Self::InvolutionVit(network) => network.attention(images),
         }
     }
 }
@@ -126,6 +134,7 @@ impl Classifier for Network {
             Self::DaclAttention(network) => network.features(images),
             Self::Dacl(network) => network.features(images),
             Self::Transfer(network) => network.features(images),
+            Self::InvolutionVit(network) => network.features(images),
         }
     }
 
@@ -139,6 +148,7 @@ impl Classifier for Network {
             Self::DaclAttention(network) => network.embed(features),
             Self::Dacl(network) => network.embed(features),
             Self::Transfer(network) => network.embed(features),
+            Self::InvolutionVit(network) => network.embed(features),
         }
     }
 
@@ -152,6 +162,7 @@ impl Classifier for Network {
             Self::DaclAttention(network) => network.classify(embedding),
             Self::Dacl(network) => network.classify(embedding),
             Self::Transfer(network) => network.classify(embedding),
+            Self::InvolutionVit(network) => network.classify(embedding),
         }
     }
 
@@ -165,6 +176,7 @@ impl Classifier for Network {
             Self::DaclAttention(network) => network.outputs(images),
             Self::Dacl(network) => network.outputs(images),
             Self::Transfer(network) => network.outputs(images),
+            Self::InvolutionVit(network) => network.outputs(images),
         }
     }
 }

@@ -16,6 +16,7 @@ mod face;
 mod geometry;
 mod image;
 mod import;
+mod involution_vit;
 mod labels;
 mod networks;
 mod paddle;

@@ -1,6 +1,7 @@
-//! Networks against their PyTorch originals (`tools/reference/{resnet,ir,comparison,transfer}.py`): three depths in
+//! Networks against their PyTorch originals (`tools/reference/{resnet,ir,comparison,transfer,involution_vit}.py`): three depths in
 //! evaluation, then one training step's logits, running statistics and gradients.
 
+mod involution_vit;
 mod networks;
 
 use crate::support::{Gather, portable_network};
