@@ -147,6 +147,12 @@ impl NetworkConfig {
         }
     }
 
+    /// Whether tables of positions of another length keep their corners when they are resampled, as by SciPy's `zoom`, or the
+    /// edges of the outer places, as timm's and APViT's.
+    pub(crate) fn keeps_corners(&self) -> bool {
+        matches!(self, Self::InvolutionVit(_))
+    }
+
     /// Side of the square input in pixels, of networks that take no other.
     pub(crate) fn image_size(&self) -> Option<usize> {
         match self {

@@ -161,7 +161,10 @@ mod tests {
     #[test]
     fn same_padding_of_even_sizes_stands_behind() {
         let around = |size, kernel, stride| Padding::Same.around(size, kernel, stride);
-        assert_eq!([around(8, 3, 2), around(8, 7, 2), around(7, 3, 2), around(8, 3, 1)], [(0, 1), (2, 3), (1, 1), (1, 1)]);
+        assert_eq!(
+            [around(8, 3, 2), around(8, 7, 2), around(7, 3, 2), around(8, 3, 1)],
+            [(0, 1), (2, 3), (1, 1), (1, 1)]
+        );
         // A window of one pixel skips the last one of an even size.
         assert_eq!([around(8, 1, 2), around(1, 3, 2)], [(0, 0), (1, 1)]);
     }

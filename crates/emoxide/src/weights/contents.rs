@@ -1,4 +1,5 @@
-//! Files of weights by their containers: PyTorch's zip and older format, Paddle's pickles, safetensors, our checkpoints.
+//! Files of weights by their containers: PyTorch's zip and older format, Paddle's pickles, Google's arrays, safetensors, our
+//! checkpoints.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +11,7 @@ use burn_store::pytorch::PytorchReader;
 use safetensors::SafeTensors;
 
 use super::checkpoint::{self, Card};
-use super::{WeightsError, paddle, pickle};
+use super::{WeightsError, npz, paddle, pickle};
 
 /// Where training scripts keep the state dict in a larger dictionary.
 pub(super) const WRAPPERS: &[&str] = &["state_dict", "model_state_dict", "model"];
@@ -20,6 +21,8 @@ pub(super) const WRAPPERS: &[&str] = &["state_dict", "model_state_dict", "model"
 pub(super) enum Origin {
     PyTorch,
     Paddle,
+    /// Google, with JAX; brought into PyTorch's layouts.
+    Google,
     /// Anyone: the format says nothing of names and layouts.
     Safetensors,
     /// This program.
@@ -52,6 +55,8 @@ pub(super) fn read(path: &Path) -> Result<Contents, WeightsError> {
             "tensors without names, as Paddle's `jit.save` and `save_inference_model` write them; in Python, \
              `paddle.save(layer.state_dict(), ...)` writes them with their names",
         ));
+    } else if start.starts_with(b"PK") && npz::opens(path)? {
+        (Origin::Google, npz::read(path)?)
     } else {
         pickle::check(path)?;
         (Origin::PyTorch, read_pytorch(path)?)

@@ -23,6 +23,21 @@ pub struct KeyMap {
     pub deeper: &'static [Deeper],
     /// How the file stores the weights of linear layers, unless its container says so.
     pub linear: LinearLayout,
+    /// Tensors that are parts of one in the network.
+    pub joined: Option<Joined>,
+    /// Matrices of other layers than linear ones that lie on their side in the file.
+    pub turned: &'static [&'static str],
+}
+
+/// Tensors of a file that make up one, along the first axis in the order of `parts`.
+#[derive(Clone, Copy, Debug)]
+pub struct Joined {
+    /// A regular expression of their names, whose group `part` is one of `parts`.
+    pub pattern: &'static str,
+    /// All parts in their order.
+    pub parts: &'static [&'static str],
+    /// The name of the whole, a replacement that does not use that group.
+    pub name: &'static str,
 }
 
 /// Units that a file names `<prefix><first + stage>.<index in the stage>` and the network `<list><index in all>`.

@@ -1,5 +1,6 @@
 //! Weights: where they come from, whose names they carry, and that they are complete.
 
+mod arrange;
 mod card;
 pub mod checkpoint;
 mod contents;
@@ -10,6 +11,7 @@ mod fingerprint;
 mod import;
 mod key_maps;
 mod keys;
+mod npz;
 mod paddle;
 mod pickle;
 pub mod start;
@@ -19,5 +21,5 @@ pub use error::WeightsError;
 pub use fingerprint::fingerprint;
 pub use import::{Head, import};
 pub use key_maps::KEY_MAPS;
-pub use keys::{Deeper, KeyMap, LinearLayout, Stages};
+pub use keys::{Deeper, Joined, KeyMap, LinearLayout, Stages};
 pub(crate) use tensors::unfit_tensor;

@@ -19,7 +19,8 @@ fn alone(branches: Branches, config: InvolutionVitConfig) -> InvolutionVitConfig
 #[test]
 fn counts_of_parameters_are_those_of_the_paper_and_of_its_parts() {
     let device = Device::flex();
-    let count = |config: InvolutionVitConfig, classes| NetworkConfig::InvolutionVit(config).parameters(classes, &device);
+    let count =
+        |config: InvolutionVitConfig, classes| NetworkConfig::InvolutionVit(config).parameters(classes, &device);
     let paper = InvolutionVitConfig::default;
     let with = InvolutionVitConfig::with_embedding;
     assert_eq!(count(paper(), 7), 115_544_997, "on a residual network");
@@ -86,7 +87,9 @@ fn maps_and_tokens_have_the_sizes_of_the_paper() {
         assert_eq!(map(InvolutionVitConfig { fusion, ..small(side) }), [1, 5, grid, grid]);
         assert_eq!(map(alone(Branches::Involution, small(side))), [1, 64, rednet, rednet]);
         let embeddings = [PatchEmbedding::R50, PatchEmbedding::Patch16, PatchEmbedding::RednetHybrid];
-        for (embed, numerics) in embeddings.into_iter().flat_map(|embed| [(embed, Numerics::JaxSame), (embed, Numerics::Transunet)]) {
+        for (embed, numerics) in
+            embeddings.into_iter().flat_map(|embed| [(embed, Numerics::JaxSame), (embed, Numerics::Transunet)])
+        {
             let vit = VitConfig { embed, numerics, ..small(side).vit };
             let config = InvolutionVitConfig { vit, ..small(side) };
             assert_eq!(map(alone(Branches::Vit, config.clone())), [1, 8, grid, grid], "{embed:?}, {numerics:?}");

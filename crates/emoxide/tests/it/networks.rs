@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use emoxide::models::{
-    AlexNetConfig, BlockKind, Branches, DaclAttentionConfig, DaclConfig, FaceHead, FusionConfig, FusionGrid, FusionKind,
-    Grid, HeadDrop, HybridConfig, InvolutionVitConfig, IrConfig, LocalBase, LocalDropConfig, LocalDropKind,
+    AlexNetConfig, BlockKind, Branches, DaclAttentionConfig, DaclConfig, FaceHead, FusionConfig, FusionGrid,
+    FusionKind, Grid, HeadDrop, HybridConfig, InvolutionVitConfig, IrConfig, LocalBase, LocalDropConfig, LocalDropKind,
     LocalTransformerConfig, MapDrop, MapHead, Mask, NetworkConfig, Numerics, PatchEmbedding, PlainConfig, RedNetConfig,
     ResNetConfig, Stem, TransferConfig, TrunkConfig, VggConfig, VitConfig,
 };
@@ -98,7 +98,12 @@ fn involution_vit() -> Vec<Case> {
     let patches = InvolutionVitConfig {
         input_channels: 1,
         vit: vit(PatchEmbedding::Patch16),
-        fusion: FusionConfig { kind: FusionKind::DirectConcat, grid: FusionGrid::Vit, norm: false, ..both.fusion.clone() },
+        fusion: FusionConfig {
+            kind: FusionKind::DirectConcat,
+            grid: FusionGrid::Vit,
+            norm: false,
+            ..both.fusion.clone()
+        },
         ..both.clone()
     };
     let serial = InvolutionVitConfig {

@@ -7,8 +7,8 @@ use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::models::check::{DEEPEST, check, check_widths};
 use crate::models::ConfigError;
+use crate::models::check::{DEEPEST, check, check_widths};
 use crate::nn::{BatchNorm, Conv2d, Conv2dConfig, max_pool2d};
 
 /// Output channels of a block for one channel of its stage's width.

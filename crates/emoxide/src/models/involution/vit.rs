@@ -65,7 +65,9 @@ impl PatchEmbed {
         };
         let proj = match config.embed {
             PatchEmbedding::R50 => Conv2dConfig::new(config.hybrid.channels(), config.width, 1),
-            PatchEmbedding::Patch16 => Conv2dConfig::new(input_channels, config.width, 16).with_stride(16).with_padding(0),
+            PatchEmbedding::Patch16 => {
+                Conv2dConfig::new(input_channels, config.width, 16).with_stride(16).with_padding(0)
+            }
             PatchEmbedding::RednetHybrid => Conv2dConfig::new(rednet / 2, config.width, 1),
         };
         Self { backbone, project, proj: proj.with_bias(true).with_uniform_init().init(device) }

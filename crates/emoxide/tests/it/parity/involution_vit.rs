@@ -46,12 +46,7 @@ fn the_paper_s_network_agrees_with_its_twin() {
 #[test]
 fn every_embedding_and_fusion_agrees() {
     let with = |embed, fusion| InvolutionVitConfig { vit: VitConfig { embed, ..small().vit }, fusion, ..small() };
-    let direct = FusionConfig {
-        kind: FusionKind::DirectConcat,
-        grid: FusionGrid::Vit,
-        norm: false,
-        ..small().fusion
-    };
+    let direct = FusionConfig { kind: FusionKind::DirectConcat, grid: FusionGrid::Vit, norm: false, ..small().fusion };
     compare("direct", with(PatchEmbedding::Patch16, direct), 8, [4, 3, 64, 64]);
     let sum = FusionConfig { kind: FusionKind::Sum, rectified: false, ..small().fusion };
     compare("sum", with(PatchEmbedding::RednetHybrid, sum), 7, [4, 3, 32, 128]);
