@@ -17,7 +17,8 @@ impl Lowering {
                 let of = <[usize; 4]>::try_from(view.shape()).map_err(|dims| shape(&dims))?;
                 let kernels = <[usize; 5]>::try_from(kernels).map_err(|dims| shape(&dims))?;
                 let geometry = Geometry::new(of, kernels, stride.elem::<u64>() as usize);
-                let geometry = geometry.map_err(|error| CompileError::unsupported(NAME, format!("of this: {error}")))?;
+                let geometry =
+                    geometry.map_err(|error| CompileError::unsupported(NAME, format!("of this: {error}")))?;
                 // Groups and the numbers of their kernels are the channels of a map.
                 let by = self.arranged(&by, &[vec![0, 1, 2], vec![3], vec![4]]);
                 let [rows, cols] = geometry.output();

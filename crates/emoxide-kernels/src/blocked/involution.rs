@@ -1,8 +1,8 @@
 use rayon::prelude::*;
 
+use super::from_blocked;
 use super::layout::Layout;
 use super::transpose::pack;
-use super::from_blocked;
 use crate::involution::{Geometry, forward};
 use crate::level::Level;
 
@@ -28,7 +28,13 @@ impl Involution {
     ///
     /// # Panics
     /// When a layout or a length does not fit.
-    pub fn run(&self, batch: usize, source: (&Layout, &[f32]), kernels: (&Layout, &[f32]), target: (&Layout, &mut [f32])) {
+    pub fn run(
+        &self,
+        batch: usize,
+        source: (&Layout, &[f32]),
+        kernels: (&Layout, &[f32]),
+        target: (&Layout, &mut [f32]),
+    ) {
         let geometry = Geometry { batch, ..self.geometry };
         let (layout, target) = target;
         assert_eq!([layout.rows, layout.cols], geometry.output(), "rows and columns of the target");
