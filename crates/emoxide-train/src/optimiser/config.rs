@@ -38,6 +38,8 @@ pub struct Sgd {
     pub no_decay_on_norm_and_bias: bool,
     /// Largest Euclidean norm of all gradients together.
     pub clip_norm: Option<f64>,
+    /// Largest size of a single number of the gradients; with `run.accumulate`, of what is gathered so far, after every batch.
+    pub clip_value: Option<f64>,
 }
 
 impl Default for Sgd {
@@ -50,6 +52,7 @@ impl Default for Sgd {
             weight_decay: 0.0,
             no_decay_on_norm_and_bias: false,
             clip_norm: None,
+            clip_value: None,
         }
     }
 }
@@ -70,6 +73,8 @@ pub struct Adam {
     pub no_decay_on_norm_and_bias: bool,
     /// Largest Euclidean norm of all gradients together.
     pub clip_norm: Option<f64>,
+    /// Largest size of a single number of the gradients; with `run.accumulate`, of what is gathered so far, after every batch.
+    pub clip_value: Option<f64>,
 }
 
 impl Default for Adam {
@@ -81,6 +86,7 @@ impl Default for Adam {
             weight_decay: 0.0,
             no_decay_on_norm_and_bias: false,
             clip_norm: None,
+            clip_value: None,
         }
     }
 }
@@ -101,6 +107,8 @@ pub struct Adamw {
     pub no_decay_on_norm_and_bias: bool,
     /// Largest Euclidean norm of all gradients together.
     pub clip_norm: Option<f64>,
+    /// Largest size of a single number of the gradients; with `run.accumulate`, of what is gathered so far, after every batch.
+    pub clip_value: Option<f64>,
 }
 
 impl Default for Adamw {
@@ -112,6 +120,7 @@ impl Default for Adamw {
             weight_decay: 1e-2,
             no_decay_on_norm_and_bias: false,
             clip_norm: None,
+            clip_value: None,
         }
     }
 }
@@ -123,6 +132,15 @@ impl OptimiserConfig {
             Self::Sgd(sgd) => sgd.rate,
             Self::Adam(adam) => adam.rate,
             Self::Adamw(adamw) => adamw.rate,
+        }
+    }
+
+    /// Largest size of a single number of the gradients.
+    pub fn clip_value(&self) -> Option<f64> {
+        match self {
+            Self::Sgd(sgd) => sgd.clip_value,
+            Self::Adam(adam) => adam.clip_value,
+            Self::Adamw(adamw) => adamw.clip_value,
         }
     }
 
@@ -150,13 +168,11 @@ impl OptimiserConfig {
             }
         };
         check(decay.is_finite() && decay >= 0.0, "optimiser.weight_decay", decay, "it must not be below zero")?;
-        let norm = clip_norm.unwrap_or(1.0);
-        check(
-            norm.is_finite() && norm > 0.0,
-            "optimiser.clip_norm",
-            norm,
-            "it must be above zero; leave it out for none",
-        )
+        for (key, limit) in [("optimiser.clip_norm", clip_norm), ("optimiser.clip_value", self.clip_value())] {
+            let limit = limit.unwrap_or(1.0);
+            check(limit.is_finite() && limit > 0.0, key, limit, "it must be above zero; leave it out for none")?;
+        }
+        Ok(())
     }
 
     /// An optimiser without state.
