@@ -15,7 +15,7 @@ macro_rules! trunk {
 }
 
 /// Family, settings of the network, and others that differ from those of the recipe.
-const FAMILIES: [(&str, &str, &[&str]); 8] = [
+const FAMILIES: [(&str, &str, &[&str]); 9] = [
     ("ir", "kind='ir', input_channels=1, stem_width=16, widths=[16, 32, 64], units=[1, 1, 1]", &[]),
     (
         "alexnet",
@@ -46,6 +46,19 @@ const FAMILIES: [(&str, &str, &[&str]); 8] = [
         "kind='transfer', input_channels=1, image_size=48, stem_width=16, widths=[16, 32, 64], units=[1, 1, 1], width=32, \
          depth=1, heads=2, hidden=64",
         &["schedule.epochs=20", "optimiser={kind='sgd', rate=0.05, momentum=0.9}", "run.batch_size=16"],
+    ),
+    (
+        "involution-vit",
+        "kind='involution-vit', input_channels=1, image_size=64, rednet={stem_width=16, widths=[8, 16, 16, 32], \
+         blocks=[1, 1, 1, 1], kernel=3, group=8}, vit={hybrid={root_width=8, widths=[8, 8, 16], units=[1, 1, 1], groups=4}, \
+         width=32, depth=1, heads=2, hidden=64, dropout=0.0}, fusion={projected=32, width=32}",
+        &[
+            "data.preprocess.width=64",
+            "data.preprocess.height=64",
+            "schedule.epochs=8",
+            "optimiser={kind='adamw', rate=2e-3}",
+            "run.batch_size=16",
+        ],
     ),
 ];
 
