@@ -99,12 +99,11 @@ impl NetworkConfig {
     /// How the names of everything behind the embedding start, and of what a file may have beyond it.
     pub(crate) fn head(&self) -> &'static [&'static str] {
         match self {
-            Self::Resnet(_) | Self::DaclAttention(_) | Self::Dacl(_) => &["fc."],
+            Self::Resnet(_) | Self::DaclAttention(_) | Self::Dacl(_) | Self::InvolutionVit(_) => &["fc."],
             Self::Alexnet(_) => &["classifier.6."],
             Self::Vgg(_) => &["classifier.2."],
             Self::LocalTransformer(_) => &["classifier."],
             Self::Transfer(_) => &["head."],
-            Self::InvolutionVit(_) => &["fc."],
             Self::Ir(config) if config.face_head.is_some() => &["fc."],
             Self::Ir(_) => &["fc.", "output_layer."],
         }
@@ -147,7 +146,7 @@ impl NetworkConfig {
         }
     }
 
-    /// Whether tables of positions of another length keep their corners when they are resampled, as by SciPy's `zoom`, or the
+    /// Whether tables of positions of another length keep their corners when they are resampled, as by `SciPy`'s `zoom`, or the
     /// edges of the outer places, as timm's and APViT's.
     pub(crate) fn keeps_corners(&self) -> bool {
         matches!(self, Self::InvolutionVit(_))

@@ -81,6 +81,7 @@ pub trait Classifier {
 /// A network of any family. Its parameters are named as in the authors' PyTorch code, below one more segment for the
 /// family (`Resnet.conv1.weight`), which stores leave out (`skip_enum_variants`).
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one exists per run")]
 pub enum Network {
     /// See [`ResNet`].
     Resnet(ResNet),

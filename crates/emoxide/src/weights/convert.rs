@@ -42,7 +42,7 @@ impl Grid {
 pub(super) enum Alignment {
     /// The corners of the outer pixels: PyTorch's `interpolate` without `align_corners`.
     Edges,
-    /// The middles of the outer pixels: with `align_corners`, and SciPy's `zoom`.
+    /// The middles of the outer pixels: with `align_corners`, and `SciPy`'s `zoom`.
     Corners,
 }
 
@@ -106,7 +106,8 @@ mod tests {
                 let found = resample_positions(table, [grid(14), grid(to)], width, alignment);
                 assert_eq!(found[..width], table[..width], "the class token's position");
                 let expected = fixture.values(&format!("{to}{ending}"));
-                assert_close(&format!("14 to {to}{ending}"), &found, expected, 1e-6, 1e-6);
+                // PyTorch multiplies by a rounded step, and so is off by a few roundings towards the far corner.
+                assert_close(&format!("14 to {to}{ending}"), &found, expected, 1e-6, 4e-6);
                 let plain = [grid(14), Grid { side: to, class: false }];
                 assert_eq!(resample_positions(table, plain, width, alignment), found[width..], "without the token");
             }

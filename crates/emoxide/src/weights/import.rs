@@ -21,7 +21,7 @@ pub enum Head {
 }
 
 /// Builds the network of `config` and fills it from a PyTorch file (`.pth`, `.pt`, zip or the older format), a Paddle file
-/// (`.pdparams`, `.pdiparams`), a file of NumPy arrays (`.npz`) or a safetensors file. `keys` names one of [`KEY_MAPS`];
+/// (`.pdparams`, `.pdiparams`), a file of `NumPy` arrays (`.npz`) or a safetensors file. `keys` names one of [`KEY_MAPS`];
 /// without it, the authors' own names are expected, Paddle's in a Paddle file and Google's in one of arrays. Tensors of half
 /// or double precision become single.
 ///

@@ -144,7 +144,7 @@ const QKV: Joined = Joined {
     name: "${1}.qkv.${3}",
 };
 
-/// The key map of NumPy's arrays, unless another is named.
+/// The key map of `NumPy`'s arrays, unless another is named.
 pub(super) const GOOGLE: &str = "google";
 
 /// The key map of files that Paddle wrote, unless another is named.

@@ -1,4 +1,4 @@
-//! Google's vision transformers: NumPy's `.npz`, a zip of arrays, with the names and layouts of JAX.
+//! Google's vision transformers: `NumPy`'s `.npz`, a zip of arrays, with the names and layouts of JAX.
 //!
 //! An array is a line of text, a Python dictionary, and raw numbers. Only plain numbers are read: arrays of objects are
 //! pickles, and refused.

@@ -26,10 +26,10 @@ pub enum StemWeights {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
-    /// PyTorch, Paddle, NumPy (`.npz`) or safetensors file, or a checkpoint of emoxide; relative to the working directory.
+    /// PyTorch, Paddle, `NumPy` (`.npz`) or safetensors file, or a checkpoint of emoxide; relative to the working directory.
     pub file: PathBuf,
     /// How the file names its tensors, one of [`KEY_MAPS`](super::KEY_MAPS). Absent: `pytorch`, `paddle` for Paddle's
-    /// own files and `google` for NumPy's. A checkpoint of emoxide has the network's own names.
+    /// own files and `google` for `NumPy`'s. A checkpoint of emoxide has the network's own names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<String>,
     /// The part of the network that the file fills: how the names of its parameters start, such as `extractor`. Absent:

@@ -15,7 +15,7 @@ pub use model::{Model, softmax};
 use crate::image::Filter;
 use crate::models::{
     AlexNetConfig, Branches, DaclAttentionConfig, DaclConfig, InvolutionVitConfig, IrConfig, LocalTransformerConfig,
-    NetworkConfig, PatchEmbedding, ResNetConfig, TransferConfig, VggConfig, VitConfig,
+    NetworkConfig, PatchEmbedding, RedNetConfig, ResNetConfig, TransferConfig, VggConfig, VitConfig,
 };
 use crate::preprocess::{Alignment, Preprocess};
 use crate::weights::checkpoint::{self, Card, CheckpointError};
@@ -84,8 +84,8 @@ pub fn architectures() -> Vec<Entry> {
         let paper = "Liu, involution and vision transformer on SFEW, 2021";
         branches(name, InvolutionVitConfig::with_embedding(embed), preprocess, paper)
     };
-    let rednet = |name, depth| {
-        let config = InvolutionVitConfig::rednet(depth).expect("a depth of the paper");
+    let rednet = |name, config| {
+        let config = InvolutionVitConfig::rednet(config);
         branches(name, config, Preprocess::imagenet(224), "Li et al., Involution, 2021")
     };
     let vit = |name, embed, side: u32| {
@@ -125,11 +125,11 @@ pub fn architectures() -> Vec<Entry> {
         involution_vit("involution-vit", PatchEmbedding::R50),
         involution_vit("involution-vit-patch16", PatchEmbedding::Patch16),
         involution_vit("involution-vit-rednet", PatchEmbedding::RednetHybrid),
-        rednet("rednet26", 26),
-        rednet("rednet38", 38),
-        rednet("rednet50", 50),
-        rednet("rednet101", 101),
-        rednet("rednet152", 152),
+        rednet("rednet26", RedNetConfig::rednet26()),
+        rednet("rednet38", RedNetConfig::rednet38()),
+        rednet("rednet50", RedNetConfig::rednet50()),
+        rednet("rednet101", RedNetConfig::rednet101()),
+        rednet("rednet152", RedNetConfig::rednet152()),
         vit("vit-b16", PatchEmbedding::Patch16, 224),
         vit("vit-r50", PatchEmbedding::R50, 384),
     ]

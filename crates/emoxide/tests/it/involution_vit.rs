@@ -38,7 +38,12 @@ fn counts_of_parameters_are_those_of_the_paper_and_of_its_parts() {
     assert_eq!(count(alone(Branches::Vit, with(PatchEmbedding::Patch16)), 0), 86_018_304);
     assert_eq!(count(alone(Branches::Vit, with(PatchEmbedding::RednetHybrid)), 0), 101_806_942);
 
-    assert_eq!(count(InvolutionVitConfig::rednet(50).expect("a depth"), 1000), 15_540_806, "RedNet-50");
+    assert_eq!(count(InvolutionVitConfig::rednet(RedNetConfig::rednet50()), 1000), 15_540_806, "RedNet-50");
+    // In millions, as published.
+    for ((depth, config), published) in depths().into_iter().zip([9.2, 12.4, 15.5, 25.6, 34.0]) {
+        let millions = count(InvolutionVitConfig::rednet(config), 1000) as f64 / 1e6;
+        assert!((millions - published).abs() < 0.06, "RedNet-{depth}: {millions}");
+    }
     let token = |embed, image_size| {
         let vit = VitConfig { embed, cls_token: true, ..VitConfig::default() };
         InvolutionVitConfig { branches: Branches::Vit, image_size, vit, ..paper() }
@@ -47,17 +52,22 @@ fn counts_of_parameters_are_those_of_the_paper_and_of_its_parts() {
     assert_eq!(count(token(PatchEmbedding::Patch16, 224), 1000), 86_567_656, "ViT-B/16");
 }
 
+fn depths() -> [(usize, RedNetConfig); 5] {
+    [
+        (26, RedNetConfig::rednet26()),
+        (38, RedNetConfig::rednet38()),
+        (50, RedNetConfig::rednet50()),
+        (101, RedNetConfig::rednet101()),
+        (152, RedNetConfig::rednet152()),
+    ]
+}
+
 #[test]
-fn depths_have_the_blocks_of_the_paper() {
-    let layers = |depth| {
-        let blocks = RedNetConfig::of_depth(depth).map(|config| config.blocks);
+fn depths_count_the_layers() {
+    for (depth, config) in depths() {
         // A block has three layers, the stem and the classifier make two.
-        blocks.map(|blocks| 3 * blocks.iter().sum::<usize>() + 2)
-    };
-    for depth in [26, 38, 50, 101, 152] {
-        assert_eq!(layers(depth), Some(depth));
+        assert_eq!(3 * config.blocks.iter().sum::<usize>() + 2, depth);
     }
-    assert_eq!(layers(34), None);
 }
 
 /// A network of a few channels for images of so many pixels.

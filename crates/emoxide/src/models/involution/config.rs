@@ -162,10 +162,9 @@ impl Default for InvolutionVitConfig {
 }
 
 impl InvolutionVitConfig {
-    /// `RedNet` alone with so many layers: 26, 38, 50, 101 or 152.
-    pub fn rednet(depth: usize) -> Option<Self> {
-        let rednet = RedNetConfig::of_depth(depth)?;
-        Some(Self { image_size: 224, branches: Branches::Involution, rednet, ..Self::default() })
+    /// A `RedNet` alone, for images of 224x224 pixels.
+    pub fn rednet(rednet: RedNetConfig) -> Self {
+        Self { image_size: 224, branches: Branches::Involution, rednet, ..Self::default() }
     }
 
     /// The paper's network with other tokens.

@@ -50,17 +50,29 @@ impl Default for RedNetConfig {
 }
 
 impl RedNetConfig {
-    /// `RedNet` with so many layers: 26, 38, 50, 101 or 152.
-    pub fn of_depth(depth: usize) -> Option<Self> {
-        let blocks = match depth {
-            26 => [1, 2, 4, 1],
-            38 => [2, 3, 5, 2],
-            50 => [3, 4, 6, 3],
-            101 => [3, 4, 23, 3],
-            152 => [3, 8, 36, 3],
-            _ => return None,
-        };
-        Some(Self { blocks: blocks.to_vec(), ..Self::default() })
+    /// The paper's `RedNet-26`.
+    pub fn rednet26() -> Self {
+        Self { blocks: vec![1, 2, 4, 1], ..Self::default() }
+    }
+
+    /// The paper's `RedNet-38`.
+    pub fn rednet38() -> Self {
+        Self { blocks: vec![2, 3, 5, 2], ..Self::default() }
+    }
+
+    /// The paper's `RedNet-50`.
+    pub fn rednet50() -> Self {
+        Self { blocks: vec![3, 4, 6, 3], ..Self::default() }
+    }
+
+    /// The paper's `RedNet-101`.
+    pub fn rednet101() -> Self {
+        Self { blocks: vec![3, 4, 23, 3], ..Self::default() }
+    }
+
+    /// The paper's `RedNet-152`.
+    pub fn rednet152() -> Self {
+        Self { blocks: vec![3, 8, 36, 3], ..Self::default() }
     }
 
     /// Channels of the last map.
@@ -112,11 +124,11 @@ impl RedNetConfig {
         };
         RedNet {
             stem: (
-                ConvBn::new(Conv2dConfig::new(input_channels, half, 3).with_stride(2), half, device),
+                ConvBn::new(&Conv2dConfig::new(input_channels, half, 3).with_stride(2), half, device),
                 Involution::new(half, STEM_KERNEL, self.group, 1, device),
                 BatchNorm::new(half, device),
                 Relu,
-                ConvBn::new(Conv2dConfig::new(half, stem, 3), stem, device),
+                ConvBn::new(&Conv2dConfig::new(half, stem, 3), stem, device),
             ),
             layer1: stage(0),
             layer2: stage(1),
@@ -134,7 +146,7 @@ struct ConvBn {
 }
 
 impl ConvBn {
-    fn new(conv: Conv2dConfig, channels: usize, device: &Device) -> Self {
+    fn new(conv: &Conv2dConfig, channels: usize, device: &Device) -> Self {
         Self { conv: conv.init(device), bn: BatchNorm::new(channels, device) }
     }
 
@@ -165,7 +177,7 @@ impl Involution {
     fn new(channels: usize, kernel: usize, group: usize, stride: usize, device: &Device) -> Self {
         let (between, groups) = (channels / REDUCTION, channels / group);
         Self {
-            conv1: ConvBn::new(Conv2dConfig::new(channels, between, 1), between, device),
+            conv1: ConvBn::new(&Conv2dConfig::new(channels, between, 1), between, device),
             conv2: Bare { conv: Conv2dConfig::new(between, kernel * kernel * groups, 1).with_bias(true).init(device) },
             groups,
             kernel,
