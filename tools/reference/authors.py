@@ -13,6 +13,7 @@ from typing import Callable
 
 import cafe
 import comparison
+import involution_vit
 import numpy as np
 import pcm
 import portable
@@ -83,6 +84,28 @@ def paddle(path, model, authors):
         pickle.dump(arrays, file, protocol=4)
 
 
+def google(path, model, authors):
+    """As Google saves vision transformers: arrays with JAX's names and layouts."""
+    arrays = {}
+    for name, value in authors(model.state_dict()).items():
+        value = value.detach().numpy()
+        if name.endswith("/kernel"):
+            # From outputs, inputs (and the window) to the window, inputs, outputs.
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        parts = re.fullmatch(r"(.*Attention_1/)qkv/(kernel|bias)", name)
+        if parts:
+            heads = model.vit.blocks[0].attn.heads
+            for part, third in zip(("query", "key", "value"), np.split(value, 3, axis=-1)):
+                arrays[f"{parts[1]}{part}/{parts[2]}"] = third.reshape(*third.shape[:-1], heads, -1)
+        elif name.endswith("Attention_1/out/kernel"):
+            arrays[name] = value.reshape(model.vit.blocks[0].attn.heads, -1, value.shape[-1])
+        elif "/gn" in name or name.startswith("gn_root/"):
+            arrays[name] = value.reshape(1, 1, 1, -1)
+        else:
+            arrays[name] = value
+    np.savez(path, **{name: np.ascontiguousarray(value) for name, value in arrays.items()})
+
+
 @dataclasses.dataclass
 class Source:
     """One kind of checkpoint: the network, in our names, and how its authors name and wrap it."""
@@ -122,6 +145,36 @@ NOTEBOOK = renamed(
 )
 OFFICIAL_DACL = renamed((r"^base_model\.", ""))
 TRANSFER = renamed((r"\.la_conv", ".LA_conv"))
+MMCLS_REDNET = renamed((r"^rednet\.", "backbone."), (r"^fc\.", "head.fc."))
+TIMM_VIT = renamed((r"^vit\.", ""), (r"^fc\.", "head."))
+# Google's arrays: scales of norms, and kernels of all else.
+GOOGLE_VIT = renamed(
+    (r"^vit\.", ""),
+    (r"^patch_embed\.backbone\.stem\.conv\.weight$", "conv_root/kernel"),
+    (r"^patch_embed\.backbone\.stem\.norm\.", "gn_root/"),
+    (
+        r"^patch_embed\.backbone\.stages\.(\d+)\.blocks\.(\d+)\.",
+        lambda found: f"block{int(found[1]) + 1}/unit{int(found[2]) + 1}/",
+    ),
+    (r"/downsample\.conv\.weight$", "/conv_proj/kernel"),
+    (r"/downsample\.norm\.", "/gn_proj/"),
+    (r"/conv(\d)\.weight$", r"/conv\1/kernel"),
+    (r"/norm(\d)\.", r"/gn\1/"),
+    (r"^patch_embed\.proj\.", "embedding/"),
+    (r"^cls_token$", "cls"),
+    (r"^pos_embed$", "Transformer/posembed_input/pos_embedding"),
+    (r"^blocks\.(\d+)\.", r"Transformer/encoderblock_\1/"),
+    (r"^norm\.", "Transformer/encoder_norm/"),
+    (r"/norm1\.", "/LayerNorm_0/"),
+    (r"/norm2\.", "/LayerNorm_2/"),
+    (r"/attn\.proj\.", "/MultiHeadDotProductAttention_1/out/"),
+    (r"/attn\.qkv\.", "/MultiHeadDotProductAttention_1/qkv/"),
+    (r"/mlp\.fc1\.", "/MlpBlock_3/Dense_0/"),
+    (r"/mlp\.fc2\.", "/MlpBlock_3/Dense_1/"),
+    (r"^fc\.", "head/"),
+    (r"((?:^|/)(?:gn_root|gn_proj|gn\d|LayerNorm_\d|encoder_norm))/weight$", r"\1/scale"),
+    (r"/weight$", "/kernel"),
+)
 
 
 def grey(network):
@@ -184,6 +237,29 @@ def small_transfer(depth=2, image=16, after=False):
     return transfer.Transfer(
         [4, 6, 8], [1, 2, 1], 4, image, 2, 3, ratio=4, after=after, width=8, depth=depth, heads=2, hidden=12
     )
+
+
+SHORT = {"blocks": (1, 1, 1, 1), "kernel": 3}
+
+
+def small_rednet():
+    return involution_vit.small(classes=3, branches="involution", rednet=SHORT)
+
+
+def full_vit(embed, image):
+    return lambda: involution_vit.InvolutionVit(image, 7, "vit", vit={"embed": embed, "token": True})
+
+
+def small_vit(image=64, embed="r50"):
+    vit = {"embed": embed, "token": True} | ({"hybrid": involution_vit.HYBRID} if embed == "r50" else {})
+    return involution_vit.small(image, 3, "vit", vit=vit)
+
+
+HALF = ((0.5,) * 3, (0.5,) * 3)
+
+
+def vit(network, full, small=None, **others):
+    return Source(network, full, small, involution_vit.seams, "fc", RAF, statistics=HALF, **others)
 
 
 def mmcls_transfer(network, full, small=None):
@@ -272,7 +348,54 @@ SOURCES = {
     ),
     "cafe": Source("cafe", cafe.full, small_cafe, cafe.seams, "fc", RAF, write=wrapped, authors=masks, parts=OPENAI),
     "cafe-hf": Source("cafe", cafe.full, None, cafe.seams, "fc", RAF, write=wrapped, authors=masks, parts=HUGGING_FACE),
+    "rednet50": Source(
+        "rednet50",
+        lambda: involution_vit.InvolutionVit(224, 7, "involution"),
+        small_rednet,
+        involution_vit.seams,
+        "fc",
+        RAF,
+        write=mmcls,
+        authors=MMCLS_REDNET,
+        keys="backbone",
+    ),
+    "vit-b16-google": vit(
+        "vit-b16", full_vit("patch16", 224), None, write=google, authors=GOOGLE_VIT, ending="npz"
+    ),
+    "vit-r50-google": vit(
+        "vit-r50", full_vit("r50", 384), small_vit, write=google, authors=GOOGLE_VIT, ending="npz"
+    ),
+    "vit-b16-timm": vit("vit-b16", full_vit("patch16", 224), None, authors=TIMM_VIT, keys="timm"),
+    "vit-r50-timm": vit("vit-r50", full_vit("r50", 384), small_vit, authors=TIMM_VIT, keys="timm"),
 }
+
+
+def transinvnet(model):
+    """The encoder as the author of TransInvNet has it, and a piece of what segments."""
+    out = OrderedDict()
+    rules = renamed(
+        (r"^vit\.patch_embed\.proj\.", "transformer.transformer.embeddings.patch_embeddings."),
+        (r"^vit\.pos_embed$", "transformer.transformer.embeddings.position_embeddings"),
+        (r"^vit\.norm\.", "transformer.transformer.encoder.encoder_norm."),
+        (r"^vit\.blocks\.", "transformer.transformer.encoder.layer."),
+        (r"\.norm1\.", ".attention_norm."),
+        (r"\.norm2\.", ".ffn_norm."),
+        (r"\.attn\.proj\.", ".attn.out."),
+        (r"\.mlp\.", ".ffn."),
+        (r"^fusion\.rednet\.conv\.", "decoder.aspp1.conv.0."),
+        (r"^fusion\.rednet\.bn\.", "decoder.aspp1.conv.1."),
+        (r"^fusion\.vit\.conv\.", "decoder.aspp2.conv.0."),
+        (r"^fusion\.vit\.bn\.", "decoder.aspp2.conv.1."),
+    )
+    state = {name: value for name, value in model.state_dict().items() if not name.startswith(("fc.", "fusion.both."))}
+    for name, value in rules(state).items():
+        if ".attn.qkv." in name:
+            for part, third in zip(("query", "key", "value"), value.chunk(3)):
+                out[name.replace(".qkv.", f".{part}.")] = third.clone()
+        else:
+            out[name] = value
+    out["decoder.segmentation.0.weight"] = portable.weight("decoder.segmentation.0.weight", (1, 4, 1, 1))
+    return out
 
 
 def timm(vit, width):
@@ -329,6 +452,9 @@ def main():
     trunk = pcm.IrTrunk([4, 6, 8], [1, 2, 1], 4)
     portable.fill(trunk)
     torch.save(agra(trunk, 8, 12), OUT / "agra.pth")
+    parallel_branches = involution_vit.small(rednet=SHORT, vit={"embed": "patch16"})
+    portable.fill(parallel_branches)
+    torch.save(transinvnet(parallel_branches), OUT / "transinvnet.pth")
     print(sum(file.stat().st_size for file in OUT.iterdir()), "bytes in", len(list(OUT.iterdir())), "files")
 
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use emoxide_kernels::blocked::{Activation, Attention, Binary, Pool, Shape};
+use emoxide_kernels::involution::Geometry;
 
 use crate::view::for_each_index;
 
@@ -71,6 +72,8 @@ pub(crate) enum Operation {
     GroupNorm { groups: usize, epsilon: f32, affine: Option<Affine>, activation: Activation },
     /// The source's tokens as queries, the others' as keys and values; `firsts` are the first channels of the three.
     Attention { attention: Attention, firsts: [usize; 3] },
+    /// The source by the kernels of the other operand, whose channels are groups and in each the numbers of a kernel.
+    Involution(Geometry),
     /// For every number of the target, channel by channel, the operand and the number there that it is.
     Rearrange { origins: Vec<(usize, Size)> },
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::tensor::{Device, Tensor};
 use emoxide_kernels::Level;
 use emoxide_kernels::blocked::{
-    Algorithm, Attention, Binary, Buffer, Combine, Convolution, Depthwise, GroupNorm, LayerNorm, Layout, Pool,
-    Rearrange, Source, Tokens, elementwise, from_blocked, from_planar, softmax,
+    Algorithm, Attention, Binary, Buffer, Combine, Convolution, Depthwise, GroupNorm, Involution, LayerNorm, Layout,
+    Pool, Rearrange, Source, Tokens, elementwise, from_blocked, from_planar, softmax,
 };
 
 use crate::CompileError;
@@ -64,6 +64,7 @@ enum Kernel {
         attention: Attention,
         firsts: [usize; 3],
     },
+    Involution(Involution),
     /// One for the source and one for each of the others.
     Rearrange(Vec<Rearrange>),
 }
@@ -179,6 +180,7 @@ impl Engine {
                 });
                 attention.run(self.level, tokens, to);
             }
+            Kernel::Involution(involution) => involution.run(batch, source, place(step.others[0]), to),
             Kernel::Rearrange(parts) => {
                 let operands = std::iter::once(source).chain(step.others.iter().map(|&other| place(other)));
                 for (part, (_, values)) in parts.iter().zip(operands) {
@@ -331,6 +333,7 @@ fn kernel(level: Level, precision: Precision, operation: Operation, operands: &[
             Kernel::GroupNorm(GroupNorm::new(level, groups, &scale, &shift, epsilon, activation))
         }
         Operation::Attention { attention, firsts } => Kernel::Attention { attention, firsts },
+        Operation::Involution(geometry) => Kernel::Involution(Involution::new(level, geometry)),
         Operation::Rearrange { origins } => {
             let origin = |part: usize, [channel, row, col]: Size| {
                 let (operand, from) = origins[(channel * target.rows + row) * target.cols + col];

@@ -162,7 +162,9 @@ pub fn prelu<const D: usize>(input: Tensor<D>, slopes: Tensor<1>) -> Tensor<D> {
 pub fn involution2d(input: Tensor<4>, kernels: Tensor<5>, stride: usize) -> Tensor<4> {
     let geometry = involution::Geometry::new(input.dims(), kernels.dims(), stride);
     let geometry = geometry.unwrap_or_else(|error| panic!("{error}"));
-    let has_kernels = (covered(&input) && covered(&kernels)) || (on_gpu(&input) && on_gpu(&kernels));
+    let has_kernels = (covered(&input) && covered(&kernels))
+        || (on_gpu(&input) && on_gpu(&kernels))
+        || (recorded(&input) && recorded(&kernels));
     if !has_kernels {
         return involution::by_shifts(&geometry, input, &kernels);
     }
@@ -195,6 +197,11 @@ fn geometry(
 /// Whether the tensor holds 32-bit floats on Flex, tracked or not.
 fn covered<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && matches!(kind(tensor), DispatchTensorKind::Flex(_))
+}
+
+/// Whether the tensor is of a network that is recorded, of 32-bit floats.
+fn recorded<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && matches!(kind(tensor), DispatchTensorKind::Capture(_))
 }
 
 /// Whether the tensor holds 32-bit floats on a GPU, tracked or not.

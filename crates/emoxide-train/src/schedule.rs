@@ -65,6 +65,17 @@ pub enum ScheduleConfig {
         #[serde(default)]
         warmup_epochs: f64,
     },
+    /// Multiplies the rate by `1 − (epochs done / epochs)^power` between any two epochs, again and again: what a helper that
+    /// is meant to give a polynomial does when it starts from the current rate. Of `TransInvNet`, involution and vision
+    /// transformer.
+    PolynomialCompound {
+        /// Exponent.
+        #[serde(default = "nine_tenths")]
+        power: f64,
+        /// Length of the linear warm-up in epochs.
+        #[serde(default)]
+        warmup_epochs: f64,
+    },
     /// Falls along half a cosine, as `CosineAnnealingLR`.
     Cosine {
         /// Rate at the end of the run, `eta_min`.
@@ -94,6 +105,10 @@ fn tenth() -> f64 {
     0.1
 }
 
+fn nine_tenths() -> f64 {
+    0.9
+}
+
 fn epoch() -> Per {
     Per::Epoch
 }
@@ -117,6 +132,7 @@ impl ScheduleConfig {
             | Self::MultiStep { warmup_epochs, .. }
             | Self::Exponential { warmup_epochs, .. }
             | Self::Polynomial { warmup_epochs, .. }
+            | Self::PolynomialCompound { warmup_epochs, .. }
             | Self::Cosine { warmup_epochs, .. } => *warmup_epochs,
         }
     }
@@ -129,7 +145,7 @@ impl ScheduleConfig {
             Self::Step { gamma, .. } | Self::MultiStep { gamma, .. } | Self::Exponential { gamma, .. } => {
                 check(gamma.is_finite() && gamma > 0.0, "schedule.shape.gamma", gamma, "it must be above zero")
             }
-            Self::Polynomial { power, .. } => {
+            Self::Polynomial { power, .. } | Self::PolynomialCompound { power, .. } => {
                 check(power.is_finite() && power > 0.0, "schedule.shape.power", power, "it must be above zero")
             }
             Self::Cosine { final_rate: rate, .. } => {
@@ -164,6 +180,10 @@ impl ScheduleConfig {
             }
             Self::Exponential { gamma, .. } => base_rate * gamma.powi(epoch as i32),
             Self::Polynomial { power, per, .. } => base_rate * (1.0 - progress(*per)).powf(*power),
+            Self::PolynomialCompound { power, .. } => {
+                let epochs = steps.div_ceil(steps_per_epoch).max(1) as f64;
+                base_rate * (0..=epoch).map(|done| 1.0 - (done as f64 / epochs).powf(*power)).product::<f64>()
+            }
             Self::Cosine { final_rate, per, .. } => {
                 final_rate + (base_rate - final_rate) * (1.0 + (PI * progress(*per)).cos()) / 2.0
             }

@@ -51,6 +51,19 @@ const FAMILIES: &[(&str, &str, &[&str])] = &[
     ),
     ("pcm", PCM, &["objective={kind='parallel'}", "run.select_by=mean-class-accuracy", "schedule.epochs=6"]),
     ("cafe", CAFE, &[CHANNELS, "schedule.epochs=8"]),
+    (
+        "involution-vit",
+        "kind='involution-vit', input_channels=1, image_size=64, rednet={stem_width=16, widths=[8, 16, 16, 32], \
+         blocks=[1, 1, 1, 1], kernel=3, group=8}, vit={hybrid={root_width=8, widths=[8, 8, 16], units=[1, 1, 1], groups=4}, \
+         width=32, depth=1, heads=2, hidden=64, dropout=0.0}, fusion={projected=32, width=32}",
+        &[
+            "data.preprocess.width=64",
+            "data.preprocess.height=64",
+            "schedule.epochs=8",
+            "optimiser={kind='adamw', rate=2e-3}",
+            "run.batch_size=16",
+        ],
+    ),
 ];
 
 const DACL: &str = concat!("kind='dacl', input_channels=1, image_size=48, attention_widths=[64, 32, 16], ", trunk!());

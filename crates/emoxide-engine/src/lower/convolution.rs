@@ -17,23 +17,36 @@ impl Lowering {
         let options = &op.options;
         let weight = self.constant(&op.weight, NAME)?;
         let [outputs, inputs, rows, cols] = weight.dims(NAME)?;
-        let [(top, bottom), (left, right)] = options.padding;
         let source = self.map(&op.x, NAME)?;
         let [channels, source_rows, source_cols] = self.sizes[source.value];
-        let one_padding = [bottom, left, right] == [top; 3];
         let one_stride = options.stride[0] == options.stride[1];
         let depthwise = options.groups > 1 && options.groups == channels && outputs == channels && inputs == 1;
-        if !(one_padding && one_stride && (options.groups == 1 || depthwise) && options.dilation == [1, 1]) {
+        if !(one_stride && (options.groups == 1 || depthwise) && options.dilation == [1, 1]) {
             return Err(CompileError::unsupported(
                 NAME,
                 format!(
-                    "with stride {:?}, padding {:?}, dilation {:?} and {} groups; only one padding on all sides, one \
-                     stride, no dilation, and one group or a group for every channel",
-                    options.stride, options.padding, options.dilation, options.groups
+                    "with stride {:?}, dilation {:?} and {} groups; only one stride, no dilation, and one group or a group \
+                     for every channel",
+                    options.stride, options.dilation, options.groups
                 ),
             ));
         }
-        let shape = Shape { inputs: channels, outputs, kernel: [rows, cols], stride: options.stride[0], padding: top };
+        // Kernels here have one padding: where a side has less, the window begins or ends with zeros instead.
+        let sides = options.padding;
+        let padding = sides.iter().flat_map(|&(before, behind)| [before, behind]).max().unwrap_or(0);
+        let larger = |size: usize, (before, behind): (usize, usize)| size + 2 * padding - before - behind;
+        let kernel = [larger(rows, sides[0]), larger(cols, sides[1])];
+        let mut weight = weight;
+        if kernel != [rows, cols] {
+            let mut values = vec![0.0; outputs * inputs * kernel[0] * kernel[1]];
+            let first = sides.map(|(before, _)| padding - before);
+            for (index, row) in weight.values.chunks(cols).enumerate() {
+                let to = (index / rows * kernel[0] + index % rows + first[0]) * kernel[1] + first[1];
+                values[to..to + cols].copy_from_slice(row);
+            }
+            weight.values = values;
+        }
+        let shape = Shape { inputs: channels, outputs, kernel, stride: options.stride[0], padding };
         let bias = match &op.bias {
             Some(bias) => self.constant(bias, NAME)?.values,
             None => vec![0.0; outputs],
@@ -189,7 +202,7 @@ impl Lowering {
     }
 
     /// A map of one image, its axes those of the tensor.
-    fn map(&mut self, tensor: &TensorIr, name: &str) -> Result<View, CompileError> {
+    pub(super) fn map(&mut self, tensor: &TensorIr, name: &str) -> Result<View, CompileError> {
         let view = self.view(tensor, name)?;
         if view.dims.len() != 4 || view.shape()[0] != 1 {
             return Err(CompileError::unsupported(name, format!("of {:?}", view.shape())));

@@ -2,6 +2,7 @@
 
 mod convolution;
 mod elementwise;
+mod involution;
 mod moments;
 mod shape;
 mod tokens;
@@ -80,6 +81,7 @@ impl Lowering {
             OperationIr::NumericFloat(_, operation) => self.numeric(operation),
             OperationIr::Float(_, operation) => self.float(operation),
             OperationIr::BaseFloat(operation) => self.base(operation),
+            OperationIr::Custom(operation) => self.custom(operation),
             other => Err(CompileError::unsupported(&name(other), "")),
         }
     }

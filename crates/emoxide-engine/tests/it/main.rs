@@ -172,7 +172,7 @@ fn what_the_engine_lacks_is_named() {
                 let x = conv("a", images, 6, 1);
                 head(conv2d(x, constant("b", [4, 3, 3, 3], device), None, options))
             },
-            "and 2 groups; only one padding",
+            "and 2 groups; only one stride",
         ),
         (
             |_, images| {

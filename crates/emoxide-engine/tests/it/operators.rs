@@ -8,6 +8,7 @@ use burn::tensor::activation::{
 };
 use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use emoxide_kernels::involution2d;
 
 use crate::{agrees, constant, conv, head, norm, weight};
 
@@ -45,6 +46,43 @@ fn depthwise_convolutions_take_in_what_stands_around_them() {
         head(relu(depthwise("b", norm("b", x.clone(), false), 1) + x))
     });
     agrees("of the picture", |_, images| head(pointwise("b", depthwise("a", images, 2), 9)));
+}
+
+#[test]
+fn convolutions_whose_sides_have_paddings_of_their_own() {
+    agrees("of the picture, TensorFlow's", |device, images| {
+        let padding = [(2, 3), (3, 3)];
+        let options = ConvOptions { padding, ..ConvOptions::new([2; 2], [0; 2], [1; 2], 1) };
+        head(relu(conv2d(images, weight("a", [20, 3, 7, 7], device), None, options)))
+    });
+    agrees("of a map, none before it", |device, images| {
+        let x = relu(norm("n", conv("a", images, 20, 1), false));
+        let padding = [(0, 1), (0, 2)];
+        let options = ConvOptions { padding, ..ConvOptions::new([2; 2], [0; 2], [1; 2], 1) };
+        head(conv2d(x, weight("b", [33, 20, 3, 3], device), None, options))
+    });
+    agrees("of every channel with a window of its own", |device, images| {
+        let x = relu(conv("a", images, 20, 1));
+        let padding = [(1, 0), (0, 1)];
+        let options = ConvOptions { padding, ..ConvOptions::new([1; 2], [0; 2], [1; 2], 20) };
+        head(conv2d(x, weight("b", [20, 1, 2, 2], device), None, options))
+    });
+}
+
+#[test]
+fn involutions_by_kernels_that_the_image_makes() {
+    agrees("of every pixel", |_, images| {
+        let x = relu(conv("a", images, 24, 1));
+        let [batch, _, rows, cols] = x.dims();
+        let kernels = pointwise("b", x.clone(), 3 * 9).reshape([batch, 3, 9, rows, cols]);
+        head(norm("n", involution2d(x, kernels, 1), false))
+    });
+    agrees("of every second pixel", |_, images| {
+        let x = relu(conv("a", images, 32, 1));
+        let kernels = conv("b", x.clone(), 2 * 49, 2);
+        let [batch, _, rows, cols] = kernels.dims();
+        head(relu(involution2d(x, kernels.reshape([batch, 2, 49, rows, cols]), 2)))
+    });
 }
 
 #[test]

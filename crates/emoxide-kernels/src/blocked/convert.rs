@@ -2,6 +2,9 @@ use rayon::prelude::*;
 
 use super::layout::Layout;
 
+/// Fewest numbers of a task: with less, handing it out costs more than it spares.
+const TOGETHER: usize = 4096;
+
 /// Pictures `[batch, channels, rows, cols]` to a planar layout; its halo stays as it is.
 ///
 /// # Panics
@@ -23,22 +26,22 @@ pub fn from_planar(pictures: &[f32], layout: &Layout, target: &mut [f32]) {
 /// When the length is no multiple of the layout's image.
 pub fn from_blocked(layout: &Layout, source: &[f32]) -> Vec<f32> {
     assert_eq!(source.len() % layout.image(), 0, "length");
-    let mut values = Vec::with_capacity(source.len());
-    for image in source.chunks(layout.image()) {
-        for channel in 0..layout.channels {
-            let lane = channel % layout.lanes;
-            for row in 0..layout.rows {
-                let start = layout.offset(channel / layout.lanes, row as isize, 0);
-                values.extend((0..layout.cols).map(|col| {
-                    let pixel = &image[start + col * layout.width..][..layout.width];
-                    if layout.is_bf16() {
-                        f32::from_bits(pixel[lane / 2].to_bits() >> (16 * (lane % 2)) << 16)
-                    } else {
-                        pixel[lane]
-                    }
-                }));
+    let area = layout.rows * layout.cols;
+    let mut values = vec![0.0; source.len() / layout.image() * layout.channels * area];
+    values.par_chunks_mut(area).with_min_len(TOGETHER.div_ceil(area)).enumerate().for_each(|(plane, values)| {
+        let (image, channel) = (plane / layout.channels, plane % layout.channels);
+        let image = &source[image * layout.image()..][..layout.image()];
+        let lane = channel % layout.lanes;
+        for (row, values) in values.chunks_mut(layout.cols).enumerate() {
+            let start = layout.offset(channel / layout.lanes, row as isize, 0);
+            for (value, pixel) in values.iter_mut().zip(image[start..].chunks_exact(layout.width)) {
+                *value = if layout.is_bf16() {
+                    f32::from_bits(pixel[lane / 2].to_bits() >> (16 * (lane % 2)) << 16)
+                } else {
+                    pixel[lane]
+                };
             }
         }
-    }
+    });
     values
 }

@@ -1,7 +1,7 @@
 //! The involution.
 
 use burn::backend::{
-    Autodiff, Backend, Flex,
+    Autodiff, Backend, Flex, TensorMetadata,
     autodiff::{
         NodeId,
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -9,11 +9,14 @@ use burn::backend::{
         ops::{Backward, Ops, OpsKind},
     },
     backend_extension,
+    capture::CaptureBackend,
     flex::FlexTensor,
     tensor::FloatTensor,
 };
 #[cfg(feature = "_gpu")]
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
+use burn_ir::{CustomOpIr, OperationIr, ScalarIr, TensorIr};
+use burn_router::RouterClient;
 
 use super::{Values, tensor};
 #[cfg(feature = "_gpu")]
@@ -23,7 +26,7 @@ use crate::{
     level::Level,
 };
 
-#[backend_extension(Autodiff, Flex, Cube: cfg(feature = "_gpu"), Fusion: cfg(feature = "_gpu"))]
+#[backend_extension(Autodiff, Flex, Capture, Cube: cfg(feature = "_gpu"), Fusion: cfg(feature = "_gpu"))]
 pub(crate) trait Involution: Backend {
     /// Involution of 32-bit floats whose shapes agree with the geometry.
     #[fusion(dtype = input, shape = geometry.output_shape())]
@@ -66,6 +69,31 @@ impl InvolutionGradients for Flex {
     fn involution_kernel_gradient(input: FlexTensor, gradient: FlexTensor, geometry: Geometry) -> FlexTensor {
         let values = involution::kernel_gradient(level(), &geometry, &Values::new(input), &Values::new(gradient));
         tensor(values, geometry.kernels_shape())
+    }
+}
+
+/// Recorded as an operation of its own, with the stride as its scalar.
+impl Involution for CaptureBackend {
+    fn involve(input: FloatTensor<Self>, kernels: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self> {
+        let client = input.client.clone();
+        let output = TensorIr::uninit(client.create_empty_handle(), geometry.output_shape(), input.dtype());
+        let inputs = [input.into_ir(), kernels.into_ir()];
+        let stride = ScalarIr::UInt(geometry.stride as u64);
+        let operation = CustomOpIr::new(involution::NAME, &inputs, &[output]);
+        let operation = CustomOpIr { scalars: vec![stride], ..operation };
+        let mut outputs = client.register(OperationIr::Custom(operation));
+        outputs.pop().expect("the one output")
+    }
+}
+
+/// Only networks for inference are recorded: Burn refuses to differentiate on the recording backend.
+impl InvolutionGradients for CaptureBackend {
+    fn involution_input_gradient(_: FloatTensor<Self>, _: FloatTensor<Self>, _: Geometry) -> FloatTensor<Self> {
+        unreachable!("the recording backend has no gradients")
+    }
+
+    fn involution_kernel_gradient(_: FloatTensor<Self>, _: FloatTensor<Self>, _: Geometry) -> FloatTensor<Self> {
+        unreachable!("the recording backend has no gradients")
     }
 }
 

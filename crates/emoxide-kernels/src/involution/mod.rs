@@ -28,6 +28,9 @@ use maps::Maps;
 pub use geometry::{Geometry, ShapeError};
 pub(crate) use shifts::by_shifts;
 
+/// What the operation is called where networks are recorded; its inputs are images and kernels, its scalar the stride.
+pub const NAME: &str = "emoxide_involution";
+
 /// About as many pixels has the band of rows that is one task: its maps stay in the second-level cache.
 const BAND: usize = 2048;
 

@@ -19,6 +19,17 @@ pub enum Interpolation {
     Bilinear,
 }
 
+/// What stands where there is no picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Border {
+    /// The fill colour.
+    #[default]
+    Fill,
+    /// The picture's mirror image about its outer pixels, which are not repeated: OpenCV's `BORDER_REFLECT_101`.
+    Reflect,
+}
+
 /// Turns about the middle by a uniform angle; the size is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +72,8 @@ pub struct Affine {
     pub interpolation: Interpolation,
     /// Colour where there is no picture.
     pub fill: [u8; 3],
+    /// What stands where there is no picture.
+    pub border: Border,
 }
 
 impl Default for Affine {
@@ -72,6 +85,7 @@ impl Default for Affine {
             shear: [0.0; 2],
             interpolation: Interpolation::default(),
             fill: [0; 3],
+            border: Border::default(),
         }
     }
 }
@@ -115,7 +129,11 @@ impl Affine {
     pub(super) fn apply(&self, image: &RgbImage, random: &mut impl Rng) -> RgbImage {
         let (width, height) = image.dimensions();
         let draw = self.draw(width, height, random);
-        warp(image, &affine_matrix(width, height, &draw), self.interpolation, self.fill)
+        let matrix = affine_matrix(width, height, &draw);
+        match self.border {
+            Border::Fill => warp(image, &matrix, self.interpolation, self.fill),
+            Border::Reflect => reflected(image, &matrix, self.interpolation),
+        }
     }
 }
 
@@ -227,6 +245,40 @@ fn bilinear(image: &RgbImage, matrix: &Matrix, fill: [u8; 3]) -> RgbImage {
         }
     }
     rebuilt(width, height, out)
+}
+
+/// A picture of the same size in which every pixel is read where `matrix` points, in the mirror image outside of the picture.
+pub fn reflected(image: &RgbImage, matrix: &Matrix, interpolation: Interpolation) -> RgbImage {
+    let (width, height) = image.dimensions();
+    let pixel = |x: f64, y: f64| image.get_pixel(mirror(x, width), mirror(y, height)).0.map(f64::from);
+    RgbImage::from_fn(width, height, |column, row| {
+        let (column, row) = (f64::from(column) + 0.5, f64::from(row) + 0.5);
+        // From corners to middles.
+        let x = matrix[0] * column + matrix[1] * row + matrix[2] - 0.5;
+        let y = matrix[3] * column + matrix[4] * row + matrix[5] - 0.5;
+        let values = match interpolation {
+            Interpolation::Nearest => pixel(x.round(), y.round()),
+            Interpolation::Bilinear => {
+                let (left, top) = (x.floor(), y.floor());
+                let mix = |one: [f64; 3], other: [f64; 3], share: f64| {
+                    std::array::from_fn(|channel| one[channel] + (other[channel] - one[channel]) * share)
+                };
+                let across = |y: f64| mix(pixel(left, y), pixel(left + 1.0, y), x - left);
+                mix(across(top), across(top + 1.0), y - top)
+            }
+        };
+        image::Rgb(values.map(|value| value.round() as u8))
+    })
+}
+
+/// The pixel of `count` that stands at a whole position, there and back again without repeating the outer ones.
+fn mirror(position: f64, count: u32) -> u32 {
+    let (position, last) = (position as i64, i64::from(count) - 1);
+    if last == 0 {
+        return 0;
+    }
+    let place = position.rem_euclid(2 * last);
+    place.min(2 * last - place) as u32
 }
 
 fn rebuilt(width: u32, height: u32, values: Vec<u8>) -> RgbImage {

@@ -46,6 +46,8 @@ pub struct Sgd {
     pub clip_norm: Option<f64>,
     /// Factors of the rate for parts of the network.
     pub factors: Factors,
+    /// Largest size of a single number of the gradients; with `run.accumulate`, of what is gathered so far, after every batch.
+    pub clip_value: Option<f64>,
 }
 
 impl Default for Sgd {
@@ -59,6 +61,7 @@ impl Default for Sgd {
             no_decay_on_norm_and_bias: false,
             clip_norm: None,
             factors: Factors::new(),
+            clip_value: None,
         }
     }
 }
@@ -81,6 +84,8 @@ pub struct Adam {
     pub clip_norm: Option<f64>,
     /// Factors of the rate for parts of the network.
     pub factors: Factors,
+    /// Largest size of a single number of the gradients; with `run.accumulate`, of what is gathered so far, after every batch.
+    pub clip_value: Option<f64>,
 }
 
 impl Default for Adam {
@@ -93,6 +98,7 @@ impl Default for Adam {
             no_decay_on_norm_and_bias: false,
             clip_norm: None,
             factors: Factors::new(),
+            clip_value: None,
         }
     }
 }
@@ -115,6 +121,8 @@ pub struct Adamw {
     pub clip_norm: Option<f64>,
     /// Factors of the rate for parts of the network.
     pub factors: Factors,
+    /// Largest size of a single number of the gradients; with `run.accumulate`, of what is gathered so far, after every batch.
+    pub clip_value: Option<f64>,
 }
 
 impl Default for Adamw {
@@ -127,6 +135,7 @@ impl Default for Adamw {
             no_decay_on_norm_and_bias: false,
             clip_norm: None,
             factors: Factors::new(),
+            clip_value: None,
         }
     }
 }
@@ -147,6 +156,15 @@ impl OptimiserConfig {
             Self::Sgd(sgd) => &sgd.factors,
             Self::Adam(adam) => &adam.factors,
             Self::Adamw(adamw) => &adamw.factors,
+        }
+    }
+
+    /// Largest size of a single number of the gradients.
+    pub fn clip_value(&self) -> Option<f64> {
+        match self {
+            Self::Sgd(sgd) => sgd.clip_value,
+            Self::Adam(adam) => adam.clip_value,
+            Self::Adamw(adamw) => adamw.clip_value,
         }
     }
 
@@ -178,13 +196,11 @@ impl OptimiserConfig {
             }
         };
         check(decay.is_finite() && decay >= 0.0, "optimiser.weight_decay", decay, "it must not be below zero")?;
-        let norm = clip_norm.unwrap_or(1.0);
-        check(
-            norm.is_finite() && norm > 0.0,
-            "optimiser.clip_norm",
-            norm,
-            "it must be above zero; leave it out for none",
-        )
+        for (key, limit) in [("optimiser.clip_norm", clip_norm), ("optimiser.clip_value", self.clip_value())] {
+            let limit = limit.unwrap_or(1.0);
+            check(limit.is_finite() && limit > 0.0, key, limit, "it must be above zero; leave it out for none")?;
+        }
+        Ok(())
     }
 
     /// An optimiser without state.

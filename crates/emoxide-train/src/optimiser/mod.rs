@@ -168,6 +168,26 @@ fn clip_factor<M: Module>(module: &M, gradients: &GradientsParams, limit: f64) -
     norm.squares.map(|squares| (squares.sqrt() + 1e-6).recip().mul_scalar(limit).clamp_max(1.0))
 }
 
+/// Brings every number of a module's gradients into `±limit`, as `torch.nn.utils.clip_grad_value_`.
+pub fn clamped<M: Module>(module: &M, gradients: GradientsParams, limit: f64) -> GradientsParams {
+    let mut clamp = Clamp { gradients, limit };
+    module.visit(&mut clamp);
+    clamp.gradients
+}
+
+struct Clamp {
+    gradients: GradientsParams,
+    limit: f64,
+}
+
+impl ModuleVisitor for Clamp {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.gradients.register::<D>(param.id, gradient.clamp(-self.limit, self.limit));
+        }
+    }
+}
+
 struct Norm<'a> {
     gradients: &'a GradientsParams,
     squares: Option<Tensor<1>>,

@@ -11,6 +11,7 @@ use super::loader::{self, Changes, Making};
 use super::state::State;
 use super::{Job, Observer, TrainError};
 use crate::data::DataSet;
+use crate::optimiser::clamped;
 use crate::run_dir::EpochRow;
 use crate::sampler::{self, LastBatch};
 
@@ -62,6 +63,10 @@ pub(super) fn train_epoch(
             let in_group = recipe.run.accumulate.min(count - first_in_group);
             let gradients = GradientsParams::from_grads((loss.clone() / in_group as f64).backward(), &state.network);
             gathered.accumulate(&state.network, gradients);
+            if let Some(limit) = recipe.optimiser.clip_value() {
+                let gradients = clamped(&state.network, gathered.grads(), limit);
+                gathered.accumulate(&state.network, gradients);
+            }
 
             if last || (index + 1) % recipe.run.accumulate == 0 {
                 let step = state.progress.steps;

@@ -67,7 +67,7 @@ fn values_and_gradients_agree_with_pytorch() {
         let loss = ChannelSeparation::new(config, classes, &device());
         let logits = tensor(&fixture.logits, classes).require_grad();
         let embedding = tensor(&fixture.embedding, channels).require_grad();
-        let outputs = Outputs { logits: logits.clone(), embedding: embedding.clone(), attention: None };
+        let outputs = Outputs { logits: logits.clone(), embedding: embedding.clone(), attention: None, parallel: None };
         let value = loss.forward_kept(outputs, one_hot(&fixture.labels, classes), tensor(&case.kept, channels));
         largest = largest.max(assert_close(&case.name, value.clone(), vec![case.loss], 1e-6, 1e-6));
         let gradients = value.backward();
@@ -150,6 +150,7 @@ fn the_diverse_loss_of_equal_channels_is_known() {
                 logits: Tensor::zeros([3, CLASSES], &device()),
                 embedding: Tensor::full([3, CHANNELS], a, &device()),
                 attention: None,
+                parallel: None,
             };
             let value = loss.forward(outputs, one_hot(&[0, 3, 6], CLASSES));
             // Nothing is clamped.

@@ -2,10 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use emoxide_train::ema::{Ema, EmaConfig};
-use emoxide_train::optimiser::{Optimiser, OptimiserConfig};
+use emoxide_train::optimiser::{Optimiser, OptimiserConfig, clamped};
 use emoxide_train::snapshot::{self, StateError};
 use serde::Deserialize;
 
@@ -75,6 +75,50 @@ fn five_steps_agree_with_pytorch() {
     }
     println!("optimisers: largest difference from PyTorch {largest:e} over {} cases", fixture.cases.len());
     assert_eq!(fixture.cases.len(), 9);
+}
+
+/// Gradients of two batches, each number kept within a limit after every one, as when they gather in PyTorch's `grad`.
+#[test]
+fn single_numbers_are_clipped_as_they_gather() {
+    let weight = Param::from_tensor(matrix(&[0.0; 3], 1, 3).require_grad());
+    let network = Linear { weight, bias: None };
+    let inputs = matrix(&[1.0], 1, 1);
+    let mut gathered = GradientsAccumulator::new();
+    for slopes in [[0.3, -0.9, 4.0], [0.1, 0.2, -0.2]] {
+        let loss = (network.forward(inputs.clone()) * matrix(&slopes, 1, 3)).sum();
+        gathered.accumulate(&network, GradientsParams::from_grads(loss.backward(), &network));
+        let clipped = clamped(&network, gathered.grads(), 0.5);
+        gathered.accumulate(&network, clipped);
+    }
+    let found = gathered.grads().get::<2>(network.weight.id).map(values).unwrap();
+    for (found, wanted) in found.iter().zip([0.4, -0.3, 0.3]) {
+        assert!((found - wanted).abs() < 1e-6, "{found} for {wanted}");
+    }
+
+    let config: OptimiserConfig = toml::from_str("kind = 'adamw'\nclip_value = 0.5").unwrap();
+    assert_eq!(config.clip_value(), Some(0.5));
+    let config: OptimiserConfig = toml::from_str("kind = 'sgd'\nclip_value = 0.0").unwrap();
+    assert!(config.check().unwrap_err().to_string().contains("optimiser.clip_value"));
+}
+
+/// Without a batch norm, two batches of eight are one of sixteen.
+#[test]
+fn gathered_gradients_are_those_of_the_whole_batch() {
+    let network = LinearConfig::new(4, 3).init(&device());
+    let numbers: Vec<f32> = (0..64).map(|index| (index as f32 * 0.61).sin()).collect();
+    let gradients = |rows: std::ops::Range<usize>, share: f32| {
+        let count = rows.len();
+        let loss = network.forward(matrix(&numbers[rows.start * 4..rows.end * 4], count, 4)).square().mean() * share;
+        GradientsParams::from_grads(loss.backward(), &network)
+    };
+    let mut gathered = GradientsAccumulator::new();
+    gathered.accumulate(&network, gradients(0..8, 0.5));
+    gathered.accumulate(&network, gradients(8..16, 0.5));
+    let [two, one] = [gathered.grads(), gradients(0..16, 1.0)]
+        .map(|gradients| gradients.get::<2>(network.weight.id).map(values).unwrap());
+    for (two, one) in two.iter().zip(&one) {
+        assert!((two - one).abs() < 1e-6, "{two} for {one}");
+    }
 }
 
 #[test]

@@ -77,6 +77,38 @@ fn the_papers_schedules_drop_where_they_say() {
 }
 
 #[test]
+fn the_polynomials_of_involution_and_vision_transformer() {
+    // SFEW: 607 pictures, 8 a batch, gradients of two batches a step; 50 epochs.
+    let steps = 607_usize.div_ceil(8).div_ceil(2);
+    assert_eq!(steps, 38);
+    let plain: ScheduleConfig = toml::from_str("kind = 'polynomial'\npower = 0.9\nper = 'epoch'").unwrap();
+    let compound: ScheduleConfig = toml::from_str("kind = 'polynomial-compound'").unwrap();
+    let factor = |schedule: &ScheduleConfig, epoch: usize| {
+        let [first, last] =
+            [(epoch - 1) * steps, epoch * steps - 1].map(|step| schedule.rate(1.0, step, steps, 50 * steps));
+        assert!((first - last).abs() < 1e-15, "one rate for an epoch");
+        first
+    };
+    for epoch in [1, 2, 26, 50] {
+        let wanted = (1.0 - (epoch - 1) as f64 / 50.0).powf(0.9);
+        assert!((factor(&plain, epoch) - wanted).abs() < 1e-12, "epoch {epoch}");
+    }
+    for (epoch, wanted, within) in [
+        (1, 1.0, 1e-12),
+        (2, 0.970, 5e-4),
+        (3, 0.917, 5e-4),
+        (6, 0.66, 5e-3),
+        (11, 0.227, 5e-4),
+        (16, 0.039, 5e-4),
+        (21, 0.003, 5e-4),
+        (26, 1e-4, 5e-5),
+    ] {
+        let found = factor(&compound, epoch);
+        assert!((found - wanted).abs() < within, "epoch {epoch}: {found}");
+    }
+}
+
+#[test]
 fn a_run_that_ends_early_spends_its_whole_schedule() {
     // Three and a half epochs of eight steps.
     let cosine: ScheduleConfig = toml::from_str("kind = 'cosine'").unwrap();

@@ -133,7 +133,12 @@ fn two_pictures_of_one_class_by_hand() {
 fn without_attention_it_is_centre_loss() {
     let device = device();
     let embedding = Tensor::<2>::from_data([[1.0_f32, 2.0], [3.0, -2.0]], &device).require_grad();
-    let outputs = Outputs { logits: Tensor::zeros([2, 2], &device), embedding: embedding.clone(), attention: None };
+    let outputs = Outputs {
+        logits: Tensor::zeros([2, 2], &device),
+        embedding: embedding.clone(),
+        attention: None,
+        parallel: None,
+    };
     let mut loss = loss(1.0, 0.5, 0.0, tensor(&[0.0, 0.0, 5.0, 5.0], 2)).without_attention();
     let value = loss.forward(outputs, Tensor::from_data([[1.0_f32, 0.0], [1.0, 0.0]], &device));
     // Halves of (1 + 4 + 9 + 4) over two pictures, and the cross-entropy of no idea.

@@ -4,8 +4,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlexNetConfig, CafeConfig, ConfigError, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Network,
-    PcmConfig, ResNetConfig, TransferConfig, VggConfig, count, parameters,
+    AlexNetConfig, CafeConfig, ConfigError, DaclAttentionConfig, DaclConfig, InvolutionVitConfig, IrConfig,
+    LocalTransformerConfig, Network, PcmConfig, ResNetConfig, TransferConfig, VggConfig, count, parameters,
 };
 
 /// Which network, in a recipe or a checkpoint: `kind = "resnet"` or another family and the keys of that family.
@@ -33,6 +33,8 @@ pub enum NetworkConfig {
     Pcm(PcmConfig),
     /// See [`CafeConfig`].
     Cafe(CafeConfig),
+    /// See [`InvolutionVitConfig`].
+    InvolutionVit(InvolutionVitConfig),
 }
 
 impl NetworkConfig {
@@ -61,6 +63,7 @@ impl NetworkConfig {
             Self::Transfer(config) => Network::Transfer(config.init(classes, device)),
             Self::Pcm(config) => Network::Pcm(config.init(classes, device)),
             Self::Cafe(config) => Network::Cafe(config.init(classes, device)),
+            Self::InvolutionVit(config) => Network::InvolutionVit(config.init(classes, device)),
         }
     }
 
@@ -77,6 +80,7 @@ impl NetworkConfig {
             Self::Transfer(config) => config.validate(),
             Self::Pcm(config) => config.validate(),
             Self::Cafe(config) => config.validate(),
+            Self::InvolutionVit(config) => config.validate(),
         }
     }
 
@@ -113,13 +117,16 @@ impl NetworkConfig {
             Self::Transfer(config) => config.input_channels,
             Self::Pcm(config) => config.input_channels,
             Self::Cafe(config) => config.input_channels,
+            Self::InvolutionVit(config) => config.input_channels,
         }
     }
 
     /// How the names of everything behind the embedding start, and of what a file may have beyond it.
     pub(crate) fn head(&self) -> &'static [&'static str] {
         match self {
-            Self::Resnet(_) | Self::DaclAttention(_) | Self::Dacl(_) | Self::Cafe(_) => &["fc."],
+            Self::Resnet(_) | Self::DaclAttention(_) | Self::Dacl(_) | Self::Cafe(_) | Self::InvolutionVit(_) => {
+                &["fc."]
+            }
             Self::Alexnet(_) => &["classifier.6."],
             Self::Vgg(_) => &["classifier.2."],
             Self::LocalTransformer(_) => &["classifier."],
@@ -160,8 +167,20 @@ impl NetworkConfig {
             ],
             Self::Cafe(config) => config.spelling(),
             Self::Dacl(_) => &[(r"^(conv1|bn1|layer[1-4])\.", "base_model.$1.")],
+            // The names of d-li14 and of timm stand below those of the branches.
+            Self::InvolutionVit(_) => &[
+                (r"^(stem\.|layer[1-4]\.)", "rednet.$1"),
+                (r"^(patch_embed\.|cls_token$|pos_embed$|blocks\.|norm\.)", "vit.$1"),
+                (r"^head\.(fc\.)?", "fc."),
+            ],
             Self::Resnet(_) | Self::Alexnet(_) | Self::Vgg(_) | Self::DaclAttention(_) => &[],
         }
+    }
+
+    /// Whether tables of positions of another length keep their corners when they are resampled, as by `SciPy`'s `zoom`, or the
+    /// edges of the outer places, as timm's and APViT's.
+    pub(crate) fn keeps_corners(&self) -> bool {
+        matches!(self, Self::InvolutionVit(_))
     }
 
     /// Side of the square input in pixels, of networks that take no other.
@@ -174,6 +193,7 @@ impl NetworkConfig {
             Self::Dacl(config) => Some(config.image_size),
             Self::Transfer(config) => Some(config.image_size),
             Self::Cafe(config) => config.fixed_size(),
+            Self::InvolutionVit(config) => Some(config.image_size),
         }
     }
 
@@ -189,7 +209,8 @@ impl NetworkConfig {
             | Self::Dacl(_)
             | Self::Transfer(_)
             | Self::Pcm(_)
-            | Self::Cafe(_) => 1,
+            | Self::Cafe(_)
+            | Self::InvolutionVit(_) => 1,
         }
     }
 
@@ -214,6 +235,7 @@ impl NetworkConfig {
             Self::Transfer(config) => config.width,
             Self::Pcm(config) => config.embedding(),
             Self::Cafe(config) => config.clip.embedding,
+            Self::InvolutionVit(config) => config.embedding(),
         }
     }
 }

@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod dacl;
 mod dacl_attention;
+mod involution;
 mod ir;
 mod iresnet;
 mod local_transformer;
@@ -21,6 +22,10 @@ pub use check::ConfigError;
 pub use config::NetworkConfig;
 pub use dacl::{Dacl, DaclConfig};
 pub use dacl_attention::{DaclAttention, DaclAttentionConfig, Grid, MapHead};
+pub use involution::{
+    Branches, FusionConfig, FusionGrid, FusionKind, HybridConfig, InvolutionVit, InvolutionVitConfig, Numerics,
+    PatchEmbedding, RedNetConfig, VitConfig,
+};
 pub use ir::{FaceHead, Ir, IrConfig};
 pub use local_transformer::{
     LocalBase, LocalDrop, LocalDropConfig, LocalDropKind, LocalTransformer, LocalTransformerConfig, PlainConfig,
@@ -98,6 +103,7 @@ pub trait Classifier {
 /// A network of any family. Its parameters are named as in the authors' PyTorch code, below one more segment for the
 /// family (`Resnet.conv1.weight`), which stores leave out (`skip_enum_variants`).
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one exists per run")]
 pub enum Network {
     /// See [`ResNet`].
     Resnet(ResNet),
@@ -119,6 +125,8 @@ pub enum Network {
     Pcm(Pcm),
     /// See [`Cafe`].
     Cafe(Cafe),
+    /// See [`InvolutionVit`].
+    InvolutionVit(InvolutionVit),
 }
 
 impl Network {
@@ -139,6 +147,7 @@ impl Network {
             Self::Transfer(network) => network.attention(images),
             Self::Pcm(network) => network.attention(images),
             Self::Cafe(network) => network.attention(images),
+            Self::InvolutionVit(network) => network.attention(images),
         }
     }
 }
@@ -156,6 +165,7 @@ impl Classifier for Network {
             Self::Transfer(network) => network.features(images),
             Self::Pcm(network) => network.features(images),
             Self::Cafe(network) => network.features(images),
+            Self::InvolutionVit(network) => network.features(images),
         }
     }
 
@@ -171,6 +181,7 @@ impl Classifier for Network {
             Self::Transfer(network) => network.embed(features),
             Self::Pcm(network) => network.embed(features),
             Self::Cafe(network) => network.embed(features),
+            Self::InvolutionVit(network) => network.embed(features),
         }
     }
 
@@ -186,6 +197,7 @@ impl Classifier for Network {
             Self::Transfer(network) => network.classify(embedding),
             Self::Pcm(network) => network.classify(embedding),
             Self::Cafe(network) => network.classify(embedding),
+            Self::InvolutionVit(network) => network.classify(embedding),
         }
     }
 
@@ -201,6 +213,7 @@ impl Classifier for Network {
             Self::Transfer(network) => network.outputs(images),
             Self::Pcm(network) => network.outputs(images),
             Self::Cafe(network) => network.outputs(images),
+            Self::InvolutionVit(network) => network.outputs(images),
         }
     }
 }

@@ -4,9 +4,11 @@ mod conv;
 mod conv_norm;
 mod drop;
 mod encoder;
+mod group_norm;
 mod layer_norm;
 mod norm;
 mod prelu;
+mod resize;
 mod transformer;
 
 pub use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
@@ -14,10 +16,12 @@ pub use conv::{Conv2d, Conv2dConfig};
 pub use conv_norm::ConvNorm;
 pub use drop::{DropKind, DropMaps, one_of};
 pub use encoder::{Encoder, EncoderConfig, EncoderLayer, NormPlace, SelfAttention};
+pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use norm::BatchNorm;
 pub use prelu::PRelu;
-pub use transformer::{Block, BlockConfig, DEVIATION};
+pub use resize::resize_corners;
+pub use transformer::{Block, BlockConfig, BlockInit, DEVIATION};
 
 use burn::tensor::module::max_pool2d as pool;
 use burn::tensor::ops::MaxPoolOptions;

@@ -1,14 +1,27 @@
 use burn::module::{Flag, Module, Param};
-use burn::nn::{Initializer, LinearConfig};
+use burn::nn::Initializer;
 use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor};
 
 use super::drop::one_of;
-use super::{DropKind, DropMaps, LayerNorm, Linear};
+use super::{DropKind, DropMaps, Dropout, DropoutConfig, LayerNorm, Linear};
 
 /// Deviation of fresh weights, as in timm.
 pub const DEVIATION: f64 = 0.02;
+
+/// Deviation of fresh biases of the linear layers behind the attention, as Google draws them.
+const TINY: f64 = 1e-6;
+
+/// How the linear layers of a [`Block`] start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockInit {
+    /// Normal with deviation 0.02, biases 0: timm.
+    Normal,
+    /// Xavier uniform, each of queries, keys and values by itself; biases behind the attention normal with deviation 1e-6,
+    /// others 0: Google.
+    Xavier,
+}
 
 /// Shape of a [`Block`].
 #[derive(Clone, Copy, Debug)]
@@ -29,21 +42,25 @@ pub struct BlockConfig {
     pub drop: DropKind,
     /// In this share of the images, training zeroes query, key and value of one of the first `heads` tokens.
     pub drop_token: f64,
+    /// Share that training drops behind each of the two linear layers behind the attention, in `[0, 1)`.
+    pub dropout: f64,
+    /// How the linear layers start.
+    pub init: BlockInit,
 }
 
 impl BlockConfig {
-    /// A block with fresh weights: normal with deviation 0.02, biases 0.
+    /// A block with fresh weights.
     ///
     /// # Panics
     /// If the heads do not divide the width.
     pub fn init(&self, device: &Device) -> Block {
-        let Self { width, heads, hidden, qkv_bias, scale, epsilon, drop, drop_token } = *self;
+        let Self { width, heads, hidden, qkv_bias, scale, epsilon, drop, drop_token, dropout, init } = *self;
         assert!(width.is_multiple_of(heads), "{heads} heads do not divide a width of {width}");
         Block {
             norm1: LayerNorm::new(width, epsilon, device),
             attn: Attention {
-                qkv: normal(width, 3 * width, qkv_bias, device),
-                proj: normal(width, width, true, device),
+                qkv: init.linear([width, 3 * width], width, qkv_bias.then_some(0.0), device),
+                proj: init.linear([width, width], width, Some(0.0), device),
                 drop: DropMaps::new(drop),
                 heads,
                 scale,
@@ -51,15 +68,32 @@ impl BlockConfig {
                 training: Param::from_bool(true),
             },
             norm2: LayerNorm::new(width, epsilon, device),
-            mlp: Mlp { fc1: normal(width, hidden, true, device), fc2: normal(hidden, width, true, device) },
+            mlp: Mlp {
+                fc1: init.linear([width, hidden], hidden, Some(TINY), device),
+                fc2: init.linear([hidden, width], width, Some(TINY), device),
+                dropout: DropoutConfig::new(dropout).init(),
+            },
         }
     }
 }
 
-fn normal(inputs: usize, outputs: usize, bias: bool, device: &Device) -> Linear {
-    let normal = Initializer::Normal { mean: 0.0, std: DEVIATION };
-    let layer = LinearConfig::new(inputs, outputs).with_bias(false).with_initializer(normal).init(device);
-    Linear { bias: bias.then(|| Initializer::Zeros.init([outputs], device)), ..layer }
+impl BlockInit {
+    /// A linear layer of which `together` outputs are drawn as one layer's. `bias`: the deviation of
+    /// its biases where they are drawn.
+    fn linear(self, [inputs, outputs]: [usize; 2], together: usize, bias: Option<f64>, device: &Device) -> Linear {
+        let weights = match self {
+            Self::Normal => Initializer::Normal { mean: 0.0, std: DEVIATION },
+            Self::Xavier => Initializer::XavierUniform { gain: 1.0 },
+        };
+        let biases = |deviation: f64| match self {
+            Self::Xavier if deviation > 0.0 => Initializer::Normal { mean: 0.0, std: deviation },
+            _ => Initializer::Zeros,
+        };
+        Linear {
+            weight: weights.init_with([inputs, outputs], Some(inputs), Some(together), device),
+            bias: bias.map(|deviation| biases(deviation).init([outputs], device)),
+        }
+    }
 }
 
 /// A block of a vision transformer, with the parameter names of timm: attention and two linear layers, each behind a norm
@@ -126,11 +160,13 @@ impl Attention {
 struct Mlp {
     fc1: Linear,
     fc2: Linear,
+    dropout: Dropout,
 }
 
 impl Mlp {
     fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        self.fc2.forward(gelu(self.fc1.forward(tokens)))
+        let hidden = self.dropout.forward(gelu(self.fc1.forward(tokens)));
+        self.dropout.forward(self.fc2.forward(hidden))
     }
 }
 
@@ -140,7 +176,7 @@ mod tests {
     use burn::tensor::{Device, Distribution, Tensor};
     use emoxide_testing::{Values, largest_difference};
 
-    use super::{Attention, BlockConfig, DropKind, DropMaps, Linear};
+    use super::{Attention, BlockConfig, BlockInit, DropKind, DropMaps, Linear};
 
     const IMAGES: usize = 32;
     const TOKENS: usize = 11;
@@ -159,6 +195,8 @@ mod tests {
             epsilon: 1e-6,
             drop,
             drop_token,
+            dropout: 0.0,
+            init: BlockInit::Normal,
         };
         let proj = Linear { weight: Param::from_tensor(Tensor::eye(WIDTH, device)), bias: None };
         Attention { proj, ..config.init(device).attn }

@@ -1,5 +1,5 @@
 //! Files of weights by their containers: PyTorch's zip and older format, archives of `TorchScript`, Paddle's pickles,
-//! safetensors, our checkpoints.
+//! Google's arrays, safetensors, our checkpoints.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +11,7 @@ use burn_store::pytorch::PytorchReader;
 use safetensors::SafeTensors;
 
 use super::checkpoint::{self, Card};
-use super::{WeightsError, paddle, pickle, torchscript};
+use super::{WeightsError, npz, paddle, pickle, torchscript};
 
 /// Where training scripts keep the state dict in a larger dictionary.
 pub(super) const WRAPPERS: &[&str] = &["state_dict", "model_state_dict", "model"];
@@ -21,6 +21,8 @@ pub(super) const WRAPPERS: &[&str] = &["state_dict", "model_state_dict", "model"
 pub(super) enum Origin {
     PyTorch,
     Paddle,
+    /// Google, with JAX; brought into PyTorch's layouts.
+    Google,
     /// Anyone: the format says nothing of names and layouts.
     Safetensors,
     /// This program.
@@ -55,6 +57,8 @@ pub(super) fn read(path: &Path) -> Result<Contents, WeightsError> {
         ));
     } else if start.starts_with(b"PK") && torchscript::opens(path)? {
         (Origin::PyTorch, torchscript::read(path)?)
+    } else if start.starts_with(b"PK") && npz::opens(path)? {
+        (Origin::Google, npz::read(path)?)
     } else {
         pickle::check(path)?;
         (Origin::PyTorch, read_pytorch(path)?)

@@ -19,27 +19,63 @@ pub(super) fn sum_rgb(values: &[f32], area: usize) -> Vec<f32> {
     values.chunks_exact(3 * area).flat_map(sum).collect()
 }
 
-/// Side of the square grid that a table of `tokens` positions is for, the first of them being the class token's.
-pub(super) fn grid_side(tokens: usize) -> Option<usize> {
-    let places = tokens.checked_sub(1)?;
-    let side = places.isqrt();
-    (side > 0 && side * side == places).then_some(side)
+/// What a table of positions is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grid {
+    /// Rows of a square, and columns.
+    pub(super) side: usize,
+    /// Whether the first position is a class token's.
+    pub(super) class: bool,
 }
 
-/// Resamples positions `[1 + from * from, width]` to `[1 + to * to, width]`: bilinear without corner alignment, as
-/// PyTorch's `interpolate` does it, and without a filter when the grid shrinks. The class token keeps its position.
-pub(super) fn resample_positions(table: &[f32], from: usize, to: usize, width: usize) -> Vec<f32> {
+impl Grid {
+    /// That of so many tokens: a square number, or one more. No number above 1 is both; 1 is taken for a single place.
+    pub(super) fn of(tokens: usize) -> Option<Self> {
+        let square = |places: usize| (places > 0 && places.isqrt().pow(2) == places).then(|| places.isqrt());
+        let plain = square(tokens).map(|side| Self { side, class: false });
+        plain.or_else(|| Some(Self { side: square(tokens.checked_sub(1)?)?, class: true }))
+    }
+}
+
+/// Which places of a grid stay where they are when it is resampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alignment {
+    /// The corners of the outer pixels: PyTorch's `interpolate` without `align_corners`.
+    Edges,
+    /// The middles of the outer pixels: with `align_corners`, and `SciPy`'s `zoom`.
+    Corners,
+}
+
+impl Alignment {
+    /// The place of a grid of `from` that is the `place`-th of `to`.
+    fn source(self, place: usize, from: usize, to: usize) -> f32 {
+        match self {
+            Self::Edges => ((place as f32 + 0.5) * (from as f32 / to as f32) - 0.5).max(0.0),
+            Self::Corners if to == 1 => 0.0,
+            Self::Corners => (place * (from - 1)) as f32 / (to - 1) as f32,
+        }
+    }
+}
+
+/// Resamples positions `[(1 +) from * from, width]` to those of `to`: bilinear, without a filter when the grid shrinks. A class
+/// token keeps its position, or loses it where the new table has none.
+///
+/// # Panics
+/// If the old table has no class token's position and the new one does.
+pub(super) fn resample_positions(table: &[f32], [from, to]: [Grid; 2], width: usize, alignment: Alignment) -> Vec<f32> {
+    assert!(from.class || !to.class, "a position for a class token");
+    let (class, grid) = table.split_at(if from.class { width } else { 0 });
+    let mut out = if to.class { class.to_vec() } else { Vec::new() };
+    let (from, to) = (from.side, to.side);
     // For each place of the new grid: two places of the old one, and the weight of the second.
     let taps: Vec<(usize, usize, f32)> = (0..to)
         .map(|place| {
-            let source = ((place as f32 + 0.5) * (from as f32 / to as f32) - 0.5).max(0.0);
+            let source = alignment.source(place, from, to);
             let first = (source as usize).min(from - 1);
             (first, (first + 1).min(from - 1), source - first as f32)
         })
         .collect();
-    let (class, grid) = table.split_at(width);
     let at = |row: usize, col: usize, axis: usize| grid[(row * from + col) * width + axis];
-    let mut out = class.to_vec();
     for &(top, bottom, down) in &taps {
         for &(left, right, across) in &taps {
             out.extend((0..width).map(|axis| {
@@ -56,7 +92,7 @@ pub(super) fn resample_positions(table: &[f32], from: usize, to: usize, width: u
 mod tests {
     use emoxide_testing::{Fixture, assert_close};
 
-    use super::{grid_side, resample_positions, sum_rgb, transpose};
+    use super::{Alignment, Grid, resample_positions, sum_rgb, transpose};
 
     /// `tools/reference/positions.py`
     #[test]
@@ -64,17 +100,43 @@ mod tests {
         let fixture = Fixture::open("positions");
         let table = fixture.values("14");
         let width = fixture.shape("14")[2];
-        for to in [28, 7, 5, 14] {
-            let found = resample_positions(table, 14, to, width);
-            assert_eq!(found[..width], table[..width], "the class token's position");
-            assert_close(&format!("14 to {to}"), found, fixture.values(&to.to_string()), 1e-6, 1e-6);
+        let grid = |side| Grid { side, class: true };
+        for (alignment, ending) in [(Alignment::Edges, ""), (Alignment::Corners, " corners")] {
+            for to in [28, 7, 5, 22] {
+                let found = resample_positions(table, [grid(14), grid(to)], width, alignment);
+                assert_eq!(found[..width], table[..width], "the class token's position");
+                let expected = fixture.values(&format!("{to}{ending}"));
+                // PyTorch multiplies by a rounded step, and so is off by a few roundings towards the far corner.
+                assert_close(&format!("14 to {to}{ending}"), &found, expected, 1e-6, 4e-6);
+                let plain = [grid(14), Grid { side: to, class: false }];
+                assert_eq!(resample_positions(table, plain, width, alignment), found[width..], "without the token");
+            }
+            assert_eq!(resample_positions(table, [grid(14); 2], width, alignment), table);
         }
     }
 
     #[test]
-    fn only_square_grids_behind_a_class_token_are_tables() {
-        assert_eq!([197, 785, 50, 2].map(grid_side), [Some(14), Some(28), Some(7), Some(1)]);
-        assert_eq!([0, 1, 196, 198].map(grid_side), [None; 4]);
+    fn aligned_corners_keep_their_positions_exactly() {
+        let fixture = Fixture::open("positions");
+        let table = fixture.values("14");
+        let width = fixture.shape("14")[2];
+        for from in [14, 9] {
+            let (old, new) = (&table[..from * from * width], Grid { side: 22, class: false });
+            let found = resample_positions(old, [Grid { side: from, class: false }, new], width, Alignment::Corners);
+            let corners = |table: &[f32], side: usize| {
+                let at = |place: usize| table[place * width..][..width].to_vec();
+                [0, side - 1, side * (side - 1), side * side - 1].map(at)
+            };
+            assert_eq!(corners(&found, 22), corners(old, from));
+        }
+    }
+
+    #[test]
+    fn only_squares_with_or_without_a_class_token_are_tables() {
+        let of = |tokens| Grid::of(tokens).map(|grid| (grid.side, grid.class));
+        assert_eq!([197, 785, 50, 2].map(of), [14, 28, 7, 1].map(|side| Some((side, true))));
+        assert_eq!([196, 484, 1].map(of), [14, 22, 1].map(|side| Some((side, false))));
+        assert_eq!([0, 3, 195, 198].map(of), [None; 4]);
     }
 
     #[test]

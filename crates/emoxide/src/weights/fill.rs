@@ -10,6 +10,7 @@ use burn_store::burn_pack::Tensor as Packed;
 use burn_store::{ModuleSnapshot, bridge};
 
 use super::arrange::arrange;
+use super::convert::{Alignment, Grid};
 use super::keys::{KeyMap, LinearLayout, Renamer};
 use super::start::StemWeights;
 use super::{Head, WeightsError, convert};
@@ -276,14 +277,29 @@ impl Filling<'_> {
             (Some(_), [1, from, width], [1, to, same])
                 if width == same && name.ends_with("pos_embed") && !name.starts_with("msh.") =>
             {
-                let (Some(from), Some(to)) = (convert::grid_side(*from), convert::grid_side(*to)) else {
-                    return Err(WeightsError::Shape { path: self.path.into(), name: name.into(), expected, found });
-                };
-                filled.changes.push(format!("`{name}` resampled from {from}x{from} to {to}x{to} places"));
-                Ok(Some(convert::resample_positions(&self.values(name, tensor)?, from, to, *width)))
+                let grids = (Grid::of(*from), Grid::of(*to));
+                let (Some(from), Some(to)) = grids else { return Err(self.misshapen(name, expected, found)) };
+                if to.class && !from.class {
+                    return Err(self.misshapen(name, expected, found));
+                }
+                let sides = [from.side, to.side];
+                if sides[0] != sides[1] {
+                    let [from, to] = sides;
+                    filled.changes.push(format!("`{name}` resampled from {from}x{from} to {to}x{to} places"));
+                }
+                if from.class && !to.class {
+                    filled.changes.push(format!("left out the class token's place in `{name}`"));
+                }
+                let corners = self.config.keeps_corners();
+                let alignment = if corners { Alignment::Corners } else { Alignment::Edges };
+                Ok(Some(convert::resample_positions(&self.values(name, tensor)?, [from, to], *width, alignment)))
             }
-            _ => Err(WeightsError::Shape { path: self.path.into(), name: name.into(), expected, found }),
+            _ => Err(self.misshapen(name, expected, found)),
         }
+    }
+
+    fn misshapen(&self, name: &str, expected: Vec<usize>, found: Vec<usize>) -> WeightsError {
+        WeightsError::Shape { path: self.path.into(), name: name.into(), expected, found }
     }
 
     /// The tensor in single precision; every value is finite.

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::contents::{self, Contents, Origin};
 use super::fill::Filling;
-use super::key_maps::{KEY_MAPS, OWN, PADDLE};
+use super::key_maps::{GOOGLE, KEY_MAPS, OWN, PADDLE};
 use super::keys::{KeyMap, LinearLayout};
 use super::start::{self, Start, Started};
 use super::{WeightsError, fingerprint};
@@ -22,8 +22,9 @@ pub enum Head {
 }
 
 /// Builds the network of `config` and fills it from a PyTorch file (`.pth`, `.pt`, zip or the older format), a Paddle file
-/// (`.pdparams`, `.pdiparams`) or a safetensors file. `keys` names one of [`KEY_MAPS`]; without it, the authors' own names
-/// are expected, and Paddle's in a Paddle file. Tensors of half or double precision become single.
+/// (`.pdparams`, `.pdiparams`), a file of `NumPy` arrays (`.npz`) or a safetensors file. `keys` names one of [`KEY_MAPS`];
+/// without it, the authors' own names are expected, Paddle's in a Paddle file and Google's in one of arrays. Tensors of half
+/// or double precision become single.
 ///
 /// All of the network is filled and all of the file is used, or the import fails. Exempt are the tensors that the key map
 /// ignores and, with [`Head::Drop`], the head on both sides. Nothing in the file is executed.
@@ -105,6 +106,10 @@ pub(super) fn naming(keys: Option<&str>, origin: &Origin) -> Result<(&'static Ke
     Ok(match origin {
         Origin::Own(_) => (&OWN, OWN.linear),
         Origin::Paddle => (key_map(keys.unwrap_or(PADDLE))?, LinearLayout::InputsOutputs),
+        Origin::Google => {
+            let map = key_map(keys.unwrap_or(GOOGLE))?;
+            (map, map.linear)
+        }
         Origin::PyTorch | Origin::Safetensors => {
             let map = key_map(keys.unwrap_or(KEY_MAPS[0].name))?;
             (map, map.linear)

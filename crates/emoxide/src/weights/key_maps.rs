@@ -75,9 +75,9 @@ pub const KEY_MAPS: &[KeyMap] = &[
     },
     KeyMap {
         name: "timm",
-        about: "vision transformers of timm: `blocks.0.attn.qkv`; their patch embedding is left out",
-        ignore: &[r"^patch_embed\."],
-        head: &[r"^(head|pre_logits)\."],
+        about: "vision transformers of timm: `blocks.0.attn.qkv`",
+        // What turns pictures into tokens goes with the head where a network does that in another way.
+        head: &[r"^(head|pre_logits|patch_embed)\.", r"^cls_token$"],
         deeper: &[BLOCKS],
         ..PYTORCH
     },
@@ -107,6 +107,69 @@ pub const KEY_MAPS: &[KeyMap] = &[
         ..PYTORCH
     },
     KeyMap {
+        name: GOOGLE,
+        about: "Google's vision transformers in NumPy's arrays: `Transformer/encoderblock_0`; the default of such files",
+        head: &[r"^(opt\.target\.)?((head|pre_logits)\.|cls$)"],
+        rename: &[
+            (r"^opt\.target\.", ""),
+            (r"\.(kernel|scale)$", ".weight"),
+            (r"^conv_root\.", "patch_embed.backbone.stem.conv."),
+            (r"^gn_root\.", "patch_embed.backbone.stem.norm."),
+            (r"^block1\.", "patch_embed.backbone.stages.0."),
+            (r"^block2\.", "patch_embed.backbone.stages.1."),
+            (r"^block3\.", "patch_embed.backbone.stages.2."),
+            // Units count from 1.
+            (r"\.unit1\.", ".blocks.0."),
+            (r"\.unit2\.", ".blocks.1."),
+            (r"\.unit3\.", ".blocks.2."),
+            (r"\.unit4\.", ".blocks.3."),
+            (r"\.unit5\.", ".blocks.4."),
+            (r"\.unit6\.", ".blocks.5."),
+            (r"\.unit7\.", ".blocks.6."),
+            (r"\.unit8\.", ".blocks.7."),
+            (r"\.unit9\.", ".blocks.8."),
+            (r"\.conv_proj\.", ".downsample.conv."),
+            (r"\.gn_proj\.", ".downsample.norm."),
+            (r"\.gn([123])\.", ".norm$1."),
+            (r"^embedding\.", "patch_embed.proj."),
+            (r"^cls$", "cls_token"),
+            (r"^Transformer\.posembed_input\.pos_embedding$", "pos_embed"),
+            (r"^Transformer\.encoderblock_", "blocks."),
+            (r"^Transformer\.encoder_norm\.", "norm."),
+            (r"\.LayerNorm_0\.", ".norm1."),
+            (r"\.LayerNorm_2\.", ".norm2."),
+            (r"\.MultiHeadDotProductAttention_1\.out\.", ".attn.proj."),
+            (r"\.MultiHeadDotProductAttention_1\.", ".attn."),
+            (r"\.MlpBlock_3\.Dense_0\.", ".mlp.fc1."),
+            (r"\.MlpBlock_3\.Dense_1\.", ".mlp.fc2."),
+        ],
+        deeper: &[BLOCKS],
+        joined: Some(QKV),
+        ..PYTORCH
+    },
+    KeyMap {
+        name: "transinvnet",
+        about: "TransInvNet, involution and vision transformer: `transformer.transformer.encoder.layer.0`",
+        head: &[r"^decoder\."],
+        rename: &[
+            (r"^transformer\.transformer\.embeddings\.patch_embeddings\.", "vit.patch_embed.proj."),
+            (r"^transformer\.transformer\.embeddings\.position_embeddings$", "vit.pos_embed"),
+            (r"^transformer\.transformer\.encoder\.encoder_norm\.", "vit.norm."),
+            (r"^transformer\.transformer\.encoder\.layer\.", "vit.blocks."),
+            (r"\.attention_norm\.", ".norm1."),
+            (r"\.ffn_norm\.", ".norm2."),
+            (r"\.attn\.out\.", ".attn.proj."),
+            (r"\.ffn\.", ".mlp."),
+            (r"^decoder\.aspp1\.", "fusion.rednet."),
+            (r"^decoder\.aspp2\.", "fusion.vit."),
+            (r"^(fusion\.(?:rednet|vit))\.conv\.0\.", "$1.conv."),
+            (r"^(fusion\.(?:rednet|vit))\.conv\.1\.", "$1.bn."),
+        ],
+        deeper: &[BLOCKS],
+        joined: Some(QKV),
+        ..PYTORCH
+    },
+    KeyMap {
         name: PADDLE,
         about: "TransFER and others in Paddle's names: `_mean`, `_variance`; the default of Paddle's own files",
         head: ENCODER,
@@ -116,6 +179,16 @@ pub const KEY_MAPS: &[KeyMap] = &[
         ..PYTORCH
     },
 ];
+
+/// Queries, keys and values of attention.
+const QKV: Joined = Joined {
+    pattern: r"^(.*)\.(?P<part>query|key|value)\.(kernel|weight|bias)$",
+    parts: &["query", "key", "value"],
+    name: "${1}.qkv.${3}",
+};
+
+/// The key map of `NumPy`'s arrays, unless another is named.
+pub(super) const GOOGLE: &str = "google";
 
 /// The key map of files that Paddle wrote, unless another is named.
 pub(super) const PADDLE: &str = "paddle";

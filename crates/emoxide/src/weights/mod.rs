@@ -11,6 +11,7 @@ mod fingerprint;
 mod import;
 mod key_maps;
 mod keys;
+mod npz;
 mod paddle;
 mod pickle;
 pub mod start;

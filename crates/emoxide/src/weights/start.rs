@@ -26,10 +26,10 @@ pub enum StemWeights {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
-    /// PyTorch, Paddle or safetensors file, or a checkpoint of emoxide; relative to the working directory.
+    /// PyTorch, Paddle, `NumPy` (`.npz`) or safetensors file, or a checkpoint of emoxide; relative to the working directory.
     pub file: PathBuf,
-    /// How the file names its tensors, one of [`KEY_MAPS`](super::KEY_MAPS). Absent: `pytorch`, and `paddle` for Paddle's
-    /// own files. A checkpoint of emoxide has the network's own names.
+    /// How the file names its tensors, one of [`KEY_MAPS`](super::KEY_MAPS). Absent: `pytorch`, `paddle` for Paddle's
+    /// own files and `google` for `NumPy`'s. A checkpoint of emoxide has the network's own names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<String>,
     /// The part of the network that the file fills: how the names of its parameters start, such as `extractor`. Absent:
@@ -96,8 +96,8 @@ fn overlap(one: &Start, other: &Start) -> bool {
 /// * The head keeps its fresh weights, unless the file is a checkpoint of emoxide for the same classes in the same order,
 ///   or `part` names the head.
 /// * A stem for colour in a grey network goes by [`StemWeights`].
-/// * Tables of positions (`pos_embed`) of another length are resampled bilinearly, not corner-aligned; the class token
-///   keeps its position. Paper: `TransFER`, ICCV 2021, its released code.
+/// * Tables of positions (`pos_embed`) of another length are resampled bilinearly, with or without alignment of the corners
+///   as the network's authors did; the class token keeps its position, and where the network has none, neither is taken.
 ///
 /// Every tensor of a file has a place, or belongs to its head, or the key map leaves it out: what it ignores, and the
 /// later stages or blocks of a deeper network where it says so. A file of a whole network whose names start with `part`

@@ -12,9 +12,11 @@ pub use emoxide_engine::Precision;
 pub use executor::{Executor, Why};
 pub use model::{Model, softmax};
 
+use crate::image::Filter;
 use crate::models::{
-    AlexNetConfig, CafeConfig, DaclAttentionConfig, DaclConfig, IrConfig, LocalTransformerConfig, Mask, NetworkConfig,
-    PcmConfig, ResNetConfig, TransferConfig, VggConfig,
+    AlexNetConfig, Branches, CafeConfig, DaclAttentionConfig, DaclConfig, InvolutionVitConfig, IrConfig,
+    LocalTransformerConfig, Mask, NetworkConfig, PatchEmbedding, PcmConfig, RedNetConfig, ResNetConfig, TransferConfig,
+    VggConfig, VitConfig,
 };
 use crate::preprocess::{Alignment, Preprocess};
 use crate::weights::checkpoint::{self, Card, CheckpointError};
@@ -85,6 +87,29 @@ pub fn architectures() -> Vec<Entry> {
         alignment: Alignment::fer2013(),
         paper,
     };
+    let branches = |name, config, preprocess, paper| Entry {
+        name,
+        network: NetworkConfig::InvolutionVit(config),
+        preprocess,
+        alignment: Alignment::SquareBox { margin: 0.0 },
+        paper,
+    };
+    let involution_vit = |name, embed| {
+        let preprocess = Preprocess { filter: Filter::PillowBicubic, ..Preprocess::imagenet(352) };
+        let paper = "Liu, involution and vision transformer on SFEW, 2021";
+        branches(name, InvolutionVitConfig::with_embedding(embed), preprocess, paper)
+    };
+    let rednet = |name, config| {
+        let config = InvolutionVitConfig::rednet(config);
+        branches(name, config, Preprocess::imagenet(224), "Li et al., Involution, 2021")
+    };
+    let vit = |name, embed, side: u32| {
+        let vit = VitConfig { embed, cls_token: true, ..VitConfig::default() };
+        let (branch, image_size) = (Branches::Vit, side as usize);
+        let config = InvolutionVitConfig { image_size, branches: branch, vit, ..InvolutionVitConfig::default() };
+        let preprocess = Preprocess { mean: vec![0.5; 3], std: vec![0.5; 3], ..Preprocess::imagenet(side) };
+        branches(name, config, preprocess, "Dosovitskiy et al., An image is worth 16x16 words, 2021")
+    };
     let suite = "Lee, comparison of networks on FER2013 (CS577 project)";
     let grey = ResNetConfig { input_channels: 1, ..ResNetConfig::resnet50() };
     vec![
@@ -119,6 +144,16 @@ pub fn architectures() -> Vec<Entry> {
         cafe("cafe", CafeConfig::default()),
         cafe("cafe-resnet50", CafeConfig::default().resnet50()),
         cafe("cafe-mobilenet", CafeConfig::default().mobilenet_v2()),
+        involution_vit("involution-vit", PatchEmbedding::R50),
+        involution_vit("involution-vit-patch16", PatchEmbedding::Patch16),
+        involution_vit("involution-vit-rednet", PatchEmbedding::RednetHybrid),
+        rednet("rednet26", RedNetConfig::rednet26()),
+        rednet("rednet38", RedNetConfig::rednet38()),
+        rednet("rednet50", RedNetConfig::rednet50()),
+        rednet("rednet101", RedNetConfig::rednet101()),
+        rednet("rednet152", RedNetConfig::rednet152()),
+        vit("vit-b16", PatchEmbedding::Patch16, 224),
+        vit("vit-r50", PatchEmbedding::R50, 384),
     ]
 }
 

@@ -7,8 +7,9 @@ use crate::support::{keys, tensors};
 use burn::tensor::{Device, Tensor};
 use emoxide::labels::Classes;
 use emoxide::models::{
-    AlexNetConfig, Classifier, DaclAttentionConfig, DaclConfig, FaceTrunkConfig, IrConfig, LocalBase,
-    LocalTransformerConfig, Mask, Network, NetworkConfig, PcmBase, PcmConfig, Stem, TransferConfig, TrunkConfig,
+    AlexNetConfig, Branches, Classifier, DaclAttentionConfig, DaclConfig, FaceTrunkConfig, FusionConfig, HybridConfig,
+    InvolutionVitConfig, IrConfig, LocalBase, LocalTransformerConfig, Mask, Network, NetworkConfig, PatchEmbedding,
+    PcmBase, PcmConfig, RedNetConfig, Stem, TransferConfig, TrunkConfig, VitConfig,
 };
 use emoxide::weights::start::{Start, Started, start};
 use emoxide::weights::{Head, import};
@@ -52,6 +53,31 @@ fn pcm(stem_width: usize, widths: &[usize], units: &[usize]) -> NetworkConfig {
     NetworkConfig::Pcm(PcmConfig { base: PcmBase::Ir(base), branches: 2, width: 4, ..PcmConfig::default() })
 }
 
+/// As `tools/reference/involution_vit.py` has it, but for images of so many pixels.
+fn involution_vit(image_size: usize, branches: Branches, embed: PatchEmbedding, cls_token: bool) -> NetworkConfig {
+    let rednet = RedNetConfig {
+        stem_width: 16,
+        widths: vec![8, 16, 16, 24],
+        blocks: vec![1; 4],
+        kernel: 3,
+        group: 8,
+        ..RedNetConfig::default()
+    };
+    let vit = VitConfig {
+        embed,
+        hybrid: HybridConfig { root_width: 8, widths: [8, 12, 16], units: [1, 2, 1], groups: 4 },
+        width: 24,
+        depth: 2,
+        heads: 3,
+        hidden: 36,
+        cls_token,
+        ..VitConfig::default()
+    };
+    let fusion = FusionConfig { projected: 20, width: 16, ..FusionConfig::default() };
+    let rest = InvolutionVitConfig::default();
+    NetworkConfig::InvolutionVit(InvolutionVitConfig { image_size, branches, rednet, vit, fusion, ..rest })
+}
+
 /// Every tensor of the network that `taken` names has the portable values, every other one those of `fresh`.
 fn assert_filled(network: &Network, fresh: Option<&BTreeMap<String, Vec<f32>>>, taken: impl Fn(&str) -> bool) {
     let found = tensors(network);
@@ -92,6 +118,9 @@ fn checkpoints_of_the_authors_fill_whole_networks() {
         ("dacl-resnet18.pth", None, NetworkConfig::DaclAttention(attention)),
         ("dacl.pth", None, dacl()),
         ("pcm.pth", None, pcm(4, &[4, 6, 8], &[1, 2, 1])),
+        ("rednet50.pth", Some("backbone"), involution_vit(64, Branches::Involution, PatchEmbedding::R50, false)),
+        ("vit-r50-timm.pth", Some("timm"), involution_vit(64, Branches::Vit, PatchEmbedding::R50, true)),
+        ("vit-r50-google.npz", None, involution_vit(64, Branches::Vit, PatchEmbedding::R50, true)),
     ] {
         let network = import(&file(name), &config, 3, naming, Head::Keep, &Device::flex());
         assert_filled(&network.unwrap_or_else(|error| panic!("{error}")), None, |_| true);
@@ -269,4 +298,69 @@ fn pcm_starts_from_the_trunk_of_agra_and_the_convolution_behind_it() {
     let whole = Start { keys: Some("agra".to_owned()), ..Start::new(file("agra.pth")) };
     let (network, fresh, _) = begun(&NetworkConfig::Ir(ir), &[whole]);
     assert_filled(&network, Some(&fresh), |name| !name.starts_with("fc."));
+}
+
+/// A table of 4x4 positions, the class token's before them, for 6x6 without one: corners stay.
+fn grown(table: &[f32], width: usize) -> Vec<f32> {
+    let at = |row: usize, col: usize, axis: usize| table[(1 + row * 4 + col) * width + axis];
+    let place = |place: usize| {
+        let source = place as f32 * 3.0 / 5.0;
+        let first = (source as usize).min(2);
+        (first, source - first as f32)
+    };
+    let mut grown = Vec::new();
+    for (row, col) in (0..36).map(|at| (at / 6, at % 6)) {
+        let ((row, down), (col, across)) = (place(row), place(col));
+        grown.extend((0..width).map(|axis| {
+            let line = |row: usize| at(row, col, axis) * (1.0 - across) + at(row, col + 1, axis) * across;
+            line(row) * (1.0 - down) + line(row + 1) * down
+        }));
+    }
+    grown
+}
+
+#[test]
+fn both_branches_start_from_their_own_files() {
+    let config = involution_vit(96, Branches::Both, PatchEmbedding::R50, false);
+    for (name, naming) in [("vit-r50-google.npz", None), ("vit-r50-timm.pth", Some("timm"))] {
+        let files = [part("rednet", Some("backbone"), file("rednet50.pth")), part("vit", naming, file(name))];
+        let (network, fresh, started) = begun(&config, &files);
+        let found = tensors(&network);
+        for (name, shape) in keys(&network) {
+            let expected = match name.split('.').next() {
+                Some("vit") if name == "vit.pos_embed" => grown(&portable::weight(&name, &[1, 17, 24]), 24),
+                Some("rednet" | "vit") => portable::weight(&name, &shape),
+                _ => fresh[&name].clone(),
+            };
+            assert_close(&name, &found[&name], expected, 1e-6, 1e-6);
+        }
+        assert!(started[0].changes.is_empty(), "{:?}", started[0].changes);
+        assert_eq!(
+            started[1].changes,
+            ["`vit.pos_embed` resampled from 4x4 to 6x6 places", "left out the class token's place in `vit.pos_embed`"],
+        );
+    }
+}
+
+#[test]
+fn the_encoder_starts_from_the_author_s_segmentation_network() {
+    let config = involution_vit(64, Branches::Both, PatchEmbedding::Patch16, false);
+    let naming = Some("transinvnet");
+    let parts = ["rednet", "vit", "fusion.rednet", "fusion.vit"];
+    let files = parts.map(|name| part(name, naming, file("transinvnet.pth")));
+    let (network, fresh, _) = begun(&config, &files);
+    let found = tensors(&network);
+    for (name, shape) in keys(&network) {
+        let taken = !(name.starts_with("fc.") || name.starts_with("fusion.both."));
+        let expected = if taken { portable::weight(&name, &shape) } else { fresh[&name].clone() };
+        assert_close(&name, &found[&name], expected, 1e-6, 1e-6);
+    }
+}
+
+#[test]
+fn a_table_without_a_class_token_s_place_fills_none_with_one() {
+    let config = involution_vit(64, Branches::Vit, PatchEmbedding::Patch16, true);
+    let files = [part("vit", Some("transinvnet"), file("transinvnet.pth"))];
+    let error = start(config.init(7, &Device::flex()), &config, &Classes::seven(), &files).unwrap_err().to_string();
+    assert!(error.contains("`vit.pos_embed` has the shape [1, 16, 24], the network's has [1, 17, 24]"), "{error}");
 }

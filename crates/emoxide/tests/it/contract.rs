@@ -22,6 +22,10 @@ fn has_no_gradient(case: &str, parameter: &str) -> bool {
         // Attention to the only position is 1, whatever its score.
         "dacl-attention-pooled" => parameter.starts_with("attention.conv1."),
         "transfer" => parameter.contains(".la_conv") && parameter.ends_with("bias"),
+        // As above.
+        "involution-vit" | "involution-vit-serial" => {
+            parameter.ends_with(".conv.bias") && (parameter.starts_with("fusion.") || parameter.contains(".project."))
+        }
         _ => false,
     }
 }
@@ -65,7 +69,7 @@ fn attention_is_shared_out() {
             assert_eq!(maps.dims()[0], 2, "{name}");
             assert!((&maps).values().iter().all(|share| (0.0..=1.0).contains(share)), "{name}");
             let sums = match &case.config {
-                NetworkConfig::LocalTransformer(_) => maps.sum_dim(3),
+                NetworkConfig::LocalTransformer(_) | NetworkConfig::InvolutionVit(_) => maps.sum_dim(3),
                 NetworkConfig::Transfer(_) if name.contains("blocks.") => maps.sum_dim(3),
                 NetworkConfig::Pcm(_) if name.contains("layers.") => maps.sum_dim(3),
                 NetworkConfig::Cafe(_) if name.contains("clip.") => maps.sum_dim(3),

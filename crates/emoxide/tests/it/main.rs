@@ -17,6 +17,7 @@ mod face;
 mod geometry;
 mod image;
 mod import;
+mod involution_vit;
 mod labels;
 mod networks;
 mod paddle;

@@ -2,11 +2,12 @@
 
 use burn::tensor::{Device, Tensor};
 use emoxide::models::{
-    AlexNetConfig, BlockKind, CafeConfig, ClipConfig, ClipNorm, DaclAttentionConfig, DaclConfig, FaceHead,
-    FaceTrunkConfig, FeatureMask, GlobalInput, GlobalVector, Grid, HeadDrop, InvertedStage, IrConfig, LocalBase,
-    LocalDropConfig, LocalDropKind, LocalTransformerConfig, MapDrop, MapHead, Mask, MaskBackbone, MobileNetConfig,
-    MshConfig, NetworkConfig, PcmBase, PcmConfig, PlainConfig, Predict, ResNetConfig, Stem, TokenLayout,
-    TransferConfig, TrunkConfig, VggConfig,
+    AlexNetConfig, BlockKind, Branches, CafeConfig, ClipConfig, ClipNorm, DaclAttentionConfig, DaclConfig, FaceHead,
+    FaceTrunkConfig, FeatureMask, FusionConfig, FusionGrid, FusionKind, GlobalInput, GlobalVector, Grid, HeadDrop,
+    HybridConfig, InvertedStage, InvolutionVitConfig, IrConfig, LocalBase, LocalDropConfig, LocalDropKind,
+    LocalTransformerConfig, MapDrop, MapHead, Mask, MaskBackbone, MobileNetConfig, MshConfig, NetworkConfig, Numerics,
+    PatchEmbedding, PcmBase, PcmConfig, PlainConfig, Predict, RedNetConfig, ResNetConfig, Stem, TokenLayout,
+    TransferConfig, TrunkConfig, VggConfig, VitConfig,
 };
 use emoxide::nn::NormPlace;
 use emoxide_testing::portable;
@@ -68,6 +69,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(transfer());
     cases.extend(pcm());
     cases.extend(cafe());
+    cases.extend(involution_vit());
     cases
 }
 
@@ -114,6 +116,61 @@ fn pcm() -> Vec<Case> {
         case("pcm-single", single),
         case("pcm-baseline", baseline),
         case("pcm-baseline-mean", mean),
+    ]
+}
+
+/// Involution and vision transformer, together and alone.
+fn involution_vit() -> Vec<Case> {
+    let both = InvolutionVitConfig {
+        image_size: 64,
+        rednet: RedNetConfig {
+            stem_width: 16,
+            widths: vec![8, 8, 16, 16],
+            blocks: vec![1, 1, 1, 1],
+            kernel: 3,
+            group: 8,
+            // Blocks that start as what is carried around them let no gradient through.
+            zero_blocks: false,
+        },
+        vit: VitConfig {
+            hybrid: HybridConfig { root_width: 8, widths: [8, 12, 16], units: [1, 1, 1], groups: 4 },
+            width: 12,
+            depth: 2,
+            heads: 3,
+            hidden: 18,
+            ..VitConfig::default()
+        },
+        fusion: FusionConfig { projected: 10, width: 8, ..FusionConfig::default() },
+        dropout: 0.1,
+        ..InvolutionVitConfig::default()
+    };
+    let vit = |embed| VitConfig { embed, ..both.vit.clone() };
+    let patches = InvolutionVitConfig {
+        input_channels: 1,
+        vit: vit(PatchEmbedding::Patch16),
+        fusion: FusionConfig {
+            kind: FusionKind::DirectConcat,
+            grid: FusionGrid::Vit,
+            norm: false,
+            ..both.fusion.clone()
+        },
+        ..both.clone()
+    };
+    let serial = InvolutionVitConfig {
+        vit: vit(PatchEmbedding::RednetHybrid),
+        fusion: FusionConfig { kind: FusionKind::Sum, rectified: false, ..both.fusion.clone() },
+        ..both.clone()
+    };
+    let rednet = InvolutionVitConfig { branches: Branches::Involution, ..both.clone() };
+    let token = VitConfig { numerics: Numerics::Transunet, cls_token: true, ..both.vit.clone() };
+    let token = InvolutionVitConfig { branches: Branches::Vit, vit: token, ..both.clone() };
+    let case = |name, config| Case { name, config: NetworkConfig::InvolutionVit(config), size: [64, 64] };
+    vec![
+        case("involution-vit", both),
+        case("involution-vit-patches", patches),
+        case("involution-vit-serial", serial),
+        case("rednet", rednet),
+        case("vit-token", token),
     ]
 }
 

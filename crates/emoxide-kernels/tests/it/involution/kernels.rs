@@ -2,12 +2,13 @@
 
 use emoxide_kernels::{
     Level,
+    blocked::{self, Buffer, Layout, from_blocked},
     involution::{self, Geometry, ShapeError},
 };
 use proptest::prelude::*;
 
 use super::{CASES, Operands, assert_close, by_definition, geometries, with_kernels};
-use crate::support::values;
+use crate::support::{blocked, values};
 
 #[test]
 fn every_level_computes_the_definition() {
@@ -98,4 +99,27 @@ fn slices_of_another_length_are_refused() {
 fn an_even_kernel_is_refused() {
     let geometry = Geometry { batch: 1, channels: 4, groups: 2, input: [3, 3], kernel: 2, stride: 1 };
     involution::kernel_gradient(Level::Portable, &geometry, &[], &[]);
+}
+
+/// Of compiled networks: the same numbers in blocks of channels.
+#[test]
+fn blocked_maps_give_the_same() {
+    for geometry in CASES {
+        let operands = Operands::new(geometry);
+        let [rows, cols] = geometry.output();
+        for level in Level::available() {
+            let layout = |channels, size, halo| Layout::blocked(level, channels, size, halo);
+            let [source, target] =
+                [layout(geometry.channels, geometry.input, 1), layout(geometry.channels, [rows, cols], 2)];
+            let kernels = layout(geometry.groups * geometry.kernel * geometry.kernel, [rows, cols], 0);
+            let batch = geometry.batch;
+            let input = blocked(&source, batch, None, &operands.input);
+            let by = blocked(&kernels, batch, None, &operands.kernels);
+            let mut output = Buffer::images(&target, batch, None);
+            let involution = blocked::Involution::new(level, Geometry { batch: 1, ..*geometry });
+            involution.run(batch, (&source, &input), (&kernels, &by), (&target, &mut output));
+            let [expected, ..] = with_kernels(level, geometry, &operands);
+            assert_eq!(from_blocked(&target, &output), expected, "{geometry:?}, {}", level.name());
+        }
+    }
 }

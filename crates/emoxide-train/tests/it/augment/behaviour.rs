@@ -1,6 +1,7 @@
 //! Independence from everything but the sample's key, probabilities, and what recipes may say.
 
 use emoxide_train::augment::erase::{EraseFill, Erasing, RatioDraw};
+use emoxide_train::augment::warp::{Interpolation, reflected};
 use emoxide_train::augment::{AugmentConfig, SampleKey};
 use image::{Rgb, RgbImage};
 use rand::SeedableRng;
@@ -40,6 +41,27 @@ fn face(index: u64) -> RgbImage {
         let value = (u64::from(col * 5 + row * 3) + 7 * index) % 256;
         Rgb([value as u8, (value / 2) as u8, 255 - value as u8])
     })
+}
+
+#[test]
+fn what_lies_outside_is_the_picture_in_a_mirror() {
+    let image = RgbImage::from_fn(4, 3, |col, row| Rgb([(10 * col + 50 * row) as u8; 3]));
+    let reds = |shift: f64| -> Vec<u8> {
+        let matrix = [1.0, 0.0, shift, 0.0, 1.0, 0.0];
+        reflected(&image, &matrix, Interpolation::Bilinear).rows().next().unwrap().map(|pixel| pixel[0]).collect()
+    };
+    assert_eq!(reds(0.0), [0, 10, 20, 30]);
+    // The outer pixel is not repeated.
+    assert_eq!(reds(2.0), [20, 30, 20, 10]);
+    assert_eq!(reds(-3.0), [30, 20, 10, 0]);
+    assert_eq!(reds(-0.5), [5, 5, 15, 25]);
+    // A picture of one pixel is its own mirror image.
+    let dot = RgbImage::from_pixel(1, 1, Rgb([7; 3]));
+    assert_eq!(reflected(&dot, &[1.0, 0.0, 9.5, 0.0, 1.0, -4.0], Interpolation::Bilinear), dot);
+
+    let text = "image = [{ kind = 'affine', degrees = 45, interpolation = 'bilinear', border = 'reflect' }]";
+    let white = RgbImage::from_pixel(9, 7, Rgb([255; 3]));
+    assert_eq!(config(text).apply(white.clone(), KEY).unwrap(), white, "no fill colour comes in");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::models::iresnet::Iresnet;
-use crate::models::{ConfigError, Ir, IrConfig, ResNet, TrunkConfig};
+use crate::models::{ConfigError, ConvInit, Ir, IrConfig, ResNet, TrunkConfig};
 
 /// Shape of a trunk that was made to recognise faces. The default has the sizes of IR-50.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

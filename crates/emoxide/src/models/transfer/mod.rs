@@ -16,7 +16,9 @@ use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::{Classifier, Features, Ir};
-use crate::nn::{BatchNorm, Block, BlockConfig, Conv2d, Conv2dConfig, DEVIATION, DropMaps, LayerNorm, Linear, linear};
+use crate::nn::{
+    BatchNorm, Block, BlockConfig, BlockInit, Conv2d, Conv2dConfig, DEVIATION, DropMaps, LayerNorm, Linear, linear,
+};
 
 impl TransferConfig {
     /// A network with fresh weights; they are drawn at first use.
@@ -37,6 +39,8 @@ impl TransferConfig {
             epsilon: self.norm_epsilon,
             drop,
             drop_token,
+            dropout: 0.0,
+            init: BlockInit::Normal,
         };
         let fc = if self.zero_head {
             let zeros = Initializer::Zeros;

@@ -1,7 +1,8 @@
-//! Networks against their PyTorch originals (`tools/reference/{resnet,ir,comparison,transfer,pcm,cafe}.py`): three depths in
-//! evaluation, then one training step's logits, running statistics and gradients.
+//! Networks against their PyTorch originals (`tools/reference/{resnet,ir,comparison,transfer,pcm,cafe,involution_vit}.py`):
+//! three depths in evaluation, then one training step's logits, running statistics and gradients.
 
 mod cafe;
+mod involution_vit;
 mod networks;
 mod pcm;
 
