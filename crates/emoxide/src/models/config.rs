@@ -69,19 +69,7 @@ impl NetworkConfig {
 
     /// Whether a network can be built from this.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        match self {
-            Self::Resnet(config) => config.validate(),
-            Self::Ir(config) => config.validate(),
-            Self::Alexnet(config) => config.validate(),
-            Self::Vgg(config) => config.validate(),
-            Self::LocalTransformer(config) => config.validate(),
-            Self::DaclAttention(config) => config.validate(),
-            Self::Dacl(config) => config.validate(),
-            Self::Transfer(config) => config.validate(),
-            Self::Pcm(config) => config.validate(),
-            Self::Cafe(config) => config.validate(),
-            Self::InvolutionVit(config) => config.validate(),
-        }
+        each_family!(self, config => config.validate())
     }
 
     /// Number of values of a network with so many classes, those of frozen parts included.
@@ -106,19 +94,7 @@ impl NetworkConfig {
 
     /// Channels of the input images.
     pub fn channels(&self) -> usize {
-        match self {
-            Self::Resnet(config) => config.input_channels,
-            Self::Ir(config) => config.input_channels,
-            Self::Alexnet(config) => config.input_channels,
-            Self::Vgg(config) => config.input_channels,
-            Self::LocalTransformer(config) => config.input_channels,
-            Self::DaclAttention(config) => config.input_channels,
-            Self::Dacl(config) => config.input_channels,
-            Self::Transfer(config) => config.input_channels,
-            Self::Pcm(config) => config.input_channels,
-            Self::Cafe(config) => config.input_channels,
-            Self::InvolutionVit(config) => config.input_channels,
-        }
+        each_family!(self, config => config.input_channels)
     }
 
     /// How the names of everything behind the embedding start, and of what a file may have beyond it.

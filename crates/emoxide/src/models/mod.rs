@@ -1,5 +1,24 @@
 //! The networks. Each is written once, as a Burn module, in one file; all share the three seams of [`Classifier`].
 
+/// The same for a network, or for a configuration, of every family.
+macro_rules! each_family {
+    ($value:expr, $inner:ident => $body:expr) => {
+        match $value {
+            Self::Resnet($inner) => $body,
+            Self::Ir($inner) => $body,
+            Self::Alexnet($inner) => $body,
+            Self::Vgg($inner) => $body,
+            Self::LocalTransformer($inner) => $body,
+            Self::DaclAttention($inner) => $body,
+            Self::Dacl($inner) => $body,
+            Self::Transfer($inner) => $body,
+            Self::Pcm($inner) => $body,
+            Self::Cafe($inner) => $body,
+            Self::InvolutionVit($inner) => $body,
+        }
+    };
+}
+
 mod alexnet;
 mod cafe;
 mod check;
@@ -154,67 +173,19 @@ impl Network {
 
 impl Classifier for Network {
     fn features(&self, images: Tensor<4>) -> Features {
-        match self {
-            Self::Resnet(network) => network.features(images),
-            Self::Ir(network) => network.features(images),
-            Self::Alexnet(network) => network.features(images),
-            Self::Vgg(network) => network.features(images),
-            Self::LocalTransformer(network) => network.features(images),
-            Self::DaclAttention(network) => network.features(images),
-            Self::Dacl(network) => network.features(images),
-            Self::Transfer(network) => network.features(images),
-            Self::Pcm(network) => network.features(images),
-            Self::Cafe(network) => network.features(images),
-            Self::InvolutionVit(network) => network.features(images),
-        }
+        each_family!(self, network => network.features(images))
     }
 
     fn embed(&self, features: Features) -> Tensor<2> {
-        match self {
-            Self::Resnet(network) => network.embed(features),
-            Self::Ir(network) => network.embed(features),
-            Self::Alexnet(network) => network.embed(features),
-            Self::Vgg(network) => network.embed(features),
-            Self::LocalTransformer(network) => network.embed(features),
-            Self::DaclAttention(network) => network.embed(features),
-            Self::Dacl(network) => network.embed(features),
-            Self::Transfer(network) => network.embed(features),
-            Self::Pcm(network) => network.embed(features),
-            Self::Cafe(network) => network.embed(features),
-            Self::InvolutionVit(network) => network.embed(features),
-        }
+        each_family!(self, network => network.embed(features))
     }
 
     fn classify(&self, embedding: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::Resnet(network) => network.classify(embedding),
-            Self::Ir(network) => network.classify(embedding),
-            Self::Alexnet(network) => network.classify(embedding),
-            Self::Vgg(network) => network.classify(embedding),
-            Self::LocalTransformer(network) => network.classify(embedding),
-            Self::DaclAttention(network) => network.classify(embedding),
-            Self::Dacl(network) => network.classify(embedding),
-            Self::Transfer(network) => network.classify(embedding),
-            Self::Pcm(network) => network.classify(embedding),
-            Self::Cafe(network) => network.classify(embedding),
-            Self::InvolutionVit(network) => network.classify(embedding),
-        }
+        each_family!(self, network => network.classify(embedding))
     }
 
     fn outputs(&self, images: Tensor<4>) -> Outputs {
-        match self {
-            Self::Resnet(network) => network.outputs(images),
-            Self::Ir(network) => network.outputs(images),
-            Self::Alexnet(network) => network.outputs(images),
-            Self::Vgg(network) => network.outputs(images),
-            Self::LocalTransformer(network) => network.outputs(images),
-            Self::DaclAttention(network) => network.outputs(images),
-            Self::Dacl(network) => network.outputs(images),
-            Self::Transfer(network) => network.outputs(images),
-            Self::Pcm(network) => network.outputs(images),
-            Self::Cafe(network) => network.outputs(images),
-            Self::InvolutionVit(network) => network.outputs(images),
-        }
+        each_family!(self, network => network.outputs(images))
     }
 }
 
