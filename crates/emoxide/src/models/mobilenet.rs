@@ -147,7 +147,7 @@ impl InvertedBlock {
     }
 }
 
-/// A `MobileNetV2` without pool and classifier; made by [`MobileNetConfig::init`].
+/// A `MobileNetV2` without pool and classifier; shaped by a [`MobileNetConfig`].
 #[derive(Module, Debug)]
 pub struct MobileNet {
     features: Vec<Layer>,
