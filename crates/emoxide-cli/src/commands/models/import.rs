@@ -20,7 +20,7 @@ use crate::{Finish, output};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// PyTorch state dict (.pth, .pt), Paddle state dict (.pdparams, .pdiparams) or safetensors file
+    /// PyTorch state dict (.pth, .pt), Paddle state dict (.pdparams, .pdiparams), Google's arrays (.npz) or safetensors file
     file: PathBuf,
     /// Architecture, one of `emoxide models list`
     #[arg(long, value_name = "NAME")]
@@ -32,7 +32,8 @@ pub(super) struct Arguments {
     /// preprocess.width=112 or alignment.kind=none; repeat for several
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
-    /// How the file names its tensors; by default paddle for Paddle's own files and pytorch for all others
+    /// How the file names its tensors; by default paddle for Paddle's own files, google for arrays and
+    /// pytorch for all others
     #[arg(long, value_name = "NAMING", value_parser = namings())]
     keys: Option<String>,
     /// Fill a part of the network, which the file has nothing of, from another file, such as clip=ViT-B-32.pt; repeat for
