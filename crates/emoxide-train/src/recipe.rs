@@ -87,12 +87,16 @@ pub struct Part {
     /// How votes become labels, for sets that have votes.
     #[serde(default)]
     pub labels: LabelRule,
+    /// Whether red and blue change places in every picture, as in the program with which the authors of CAFE measured.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bgr: bool,
 }
 
 impl Part {
     /// Reads the labels of this part in the order of `classes`.
     pub fn open(&self, spec: &DataSpec, classes: &Classes, drop: &[Expression]) -> Result<DataSet, DataError> {
-        spec.open(self.split, &DataOptions { label_rule: self.labels, drop: drop.to_vec() })?.reordered(classes)
+        spec.open(self.split, &DataOptions { label_rule: self.labels, drop: drop.to_vec(), bgr: self.bgr })?
+            .reordered(classes)
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         Action::List => list(),
         Action::Check { data, labels, drop, decode, json } => {
             let spec: DataSpec = data.parse()?;
-            let report = spec.check(&DataOptions { label_rule: *labels, drop: drop.clone() }, *decode)?;
+            let report = spec.check(&DataOptions { label_rule: *labels, drop: drop.clone(), bgr: false }, *decode)?;
             let mut sink = output::open(None)?;
             if *json {
                 writeln!(sink, "{}", serde_json::to_string_pretty(&report)?)?;

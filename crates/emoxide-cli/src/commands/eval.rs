@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// How the votes of FER+ become labels: majority, argmax10, argmax8
     #[arg(long, default_value = "majority")]
     labels: LabelRule,
+    /// Swap red and blue in every picture, as the program does with which the authors of CAFE measured
+    #[arg(long)]
+    bgr: bool,
     /// Leave out a class of model and data, such as contempt; repeat for several
     #[arg(long)]
     drop: Vec<Expression>,
@@ -74,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     let known: Vec<Expression> =
         dropped.iter().copied().filter(|name| model.classes().index_of(*name).is_some()).collect();
     let classes = model.classes().without(&known)?;
-    let part = Part { set: spec.layout, split: arguments.split, labels: arguments.labels };
+    let part = Part { set: spec.layout, split: arguments.split, labels: arguments.labels, bgr: arguments.bgr };
     let data = part.open(&spec, &classes, &dropped).map_err(|error| match error {
         DataError::Label(error) => {
             anyhow!("{error}; leave a class out with --drop NAME, or name those to keep with --classes")

@@ -7,7 +7,7 @@ use emoxide::labels::Expression;
 use serde::Serialize;
 
 use super::published::{Reference, references};
-use super::{DataError, DataOptions, DataSet, DataSpec, Layout, Source, Split};
+use super::{DataError, DataOptions, DataSet, DataSpec, Layout, Split};
 
 /// Names listed at most for one kind of trouble.
 const LISTED: usize = 10;
@@ -139,10 +139,7 @@ impl DataSpec {
             if !seen.insert(&sample.name) {
                 continue;
             }
-            let missing = match &sample.source {
-                Source::File(path) | Source::Face { file: path, .. } => !path.is_file(),
-                Source::Pixels48(_) => false,
-            };
+            let missing = sample.source.file().is_some_and(|path| !path.is_file());
             let unreadable = thorough && !missing && data.load_image(index).is_err();
             report.missing += usize::from(missing);
             report.unreadable += usize::from(unreadable);

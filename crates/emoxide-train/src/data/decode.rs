@@ -21,6 +21,11 @@ pub(super) fn load(source: &Source, shift: Option<[f64; 2]>) -> Result<RgbImage,
             let (width, height) = ((right - left) as u32, (bottom - top) as u32);
             Ok(image::imageops::crop_imm(&image, left as u32, top as u32, width, height).to_image())
         }
+        Source::Bgr(source) => {
+            let mut image = load(source, shift)?;
+            image.pixels_mut().for_each(|Rgb(colour)| colour.reverse());
+            Ok(image)
+        }
         Source::Pixels48(grey) => from_grey(grey),
     }
 }

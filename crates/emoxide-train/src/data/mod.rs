@@ -55,8 +55,30 @@ pub enum Source {
         /// Left, top, right and bottom edge of the box in pixels.
         bounds: [i32; 4],
     },
+    /// Another one with red and blue in each other's place.
+    Bgr(Box<Self>),
     /// 48x48 grey values, rows from top to bottom, as in `fer2013.csv`.
     Pixels48(Box<[u8]>),
+}
+
+impl Source {
+    /// The image file, if there is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) | Self::Face { file, .. } => Some(file),
+            Self::Bgr(source) => source.file(),
+            Self::Pixels48(_) => None,
+        }
+    }
+
+    /// Whether a box says where the face is.
+    fn has_box(&self) -> bool {
+        match self {
+            Self::Face { .. } => true,
+            Self::Bgr(source) => source.has_box(),
+            Self::File(_) | Self::Pixels48(_) => false,
+        }
+    }
 }
 
 /// What a picture shows, in terms of its data set's [`Classes`].
@@ -190,7 +212,7 @@ impl DataSet {
 
     /// Whether there are faces that are cut out by boxes.
     pub fn has_boxes(&self) -> bool {
-        self.samples.iter().any(|sample| matches!(sample.source, Source::Face { .. }))
+        self.samples.iter().any(|sample| sample.source.has_box())
     }
 
     /// The class of every sample; of votes the largest share.

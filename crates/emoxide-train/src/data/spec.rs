@@ -8,8 +8,8 @@ use emoxide::labels::Expression;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DataError, DataSet, LabelRule, Split, afed, affectnet, ckplus, expw, fer2013, ferplus, folder, jaffe, manifest,
-    mma, rafdb, sfew,
+    DataError, DataSet, LabelRule, Source, Split, afed, affectnet, ckplus, expw, fer2013, ferplus, folder, jaffe,
+    manifest, mma, rafdb, sfew,
 };
 
 /// The layouts that can be read.
@@ -173,7 +173,12 @@ impl DataSpec {
             Layout::Folder => folder::read(&self.path, split)?,
             Layout::Manifest => manifest::read(&self.path, self.images.as_deref(), split)?,
         };
-        let data = if options.drop.is_empty() { data } else { data.without(&options.drop)? };
+        let mut data = if options.drop.is_empty() { data } else { data.without(&options.drop)? };
+        if options.bgr {
+            for sample in &mut data.samples {
+                sample.source = Source::Bgr(Box::new(sample.source.clone()));
+            }
+        }
         if data.is_empty() {
             return Err(DataError::Empty { data: data.name, path: self.path.clone(), split });
         }
@@ -220,4 +225,6 @@ pub struct DataOptions {
     pub label_rule: LabelRule,
     /// Classes to leave out, such as `contempt` to make seven classes of eight.
     pub drop: Vec<Expression>,
+    /// Whether red and blue change places in every picture.
+    pub bgr: bool,
 }

@@ -119,11 +119,12 @@ pub fn subject(part: &Part, model: &Model, classes: &Classes, changes: Option<Ch
     let changed = changes.map_or(String::new(), |Changes { seed, .. }| {
         format!(", pictures changed at random as in training (seed {seed})")
     });
+    let swapped = if part.bgr { ", red and blue swapped" } else { "" };
     Subject {
         model: card.name.clone(),
         data: part.set.to_string(),
         split: part.split.to_string(),
-        protocol: format!("{rule}{} classes, {averaging}{precision}{changed}", classes.len()),
+        protocol: format!("{rule}{} classes, {averaging}{precision}{swapped}{changed}", classes.len()),
         selected_on: card.selected_on().to_owned(),
     }
 }

@@ -182,7 +182,7 @@ fn the_real_votes_have_the_published_counts() {
     }
     let spec = DataSpec::new(Layout::FerPlus, &path).with_images(root.path());
     let total = |rule, drop: &[Expression]| {
-        let options = DataOptions { label_rule: rule, drop: drop.to_vec() };
+        let options = DataOptions { label_rule: rule, drop: drop.to_vec(), ..DataOptions::default() };
         [Split::Train, Split::Valid, Split::Test].map(|split| spec.open(split, &options).unwrap().len())
     };
     assert_eq!(total(LabelRule::Majority, &[]), [25_057, 3_199, 3_152]);

@@ -1,7 +1,7 @@
 //! Sets that only their authors give away, in small copies of their layouts.
 
 use emoxide::labels::Expression;
-use emoxide_train::data::{Source, Split};
+use emoxide_train::data::{DataOptions, DataSpec, Source, Split};
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
@@ -168,6 +168,16 @@ fn faces_of_rafdb_s_original_pictures_change_with_their_box() {
     assert_eq!(corner(Some([0.0, 0.0])), ([22, 14, 0], (56, 42)));
     fs_err::remove_dir_all(root.path().join("basic/Annotation")).unwrap();
     refused(&format!("rafdb-original={}", root.path().display()), Split::Train, "RAF-DB's boxes");
+}
+
+#[test]
+fn red_and_blue_change_places_where_asked() {
+    let root = TempDir::new().unwrap();
+    graded(root.path(), "train/happy/a.png");
+    let spec: DataSpec = format!("folder={}", root.path().display()).parse().unwrap();
+    let data = spec.open(Split::Train, &DataOptions { bgr: true, ..DataOptions::default() }).unwrap();
+    assert_eq!(data.load_image(0).unwrap().get_pixel(70, 20).0, [0, 20, 70]);
+    assert!(!data.has_boxes());
 }
 
 #[test]
