@@ -70,11 +70,11 @@ enum LayoutName {
     Rafdb,
     /// basic/Image/original and basic/Annotation/boundingbox
     RafdbOriginal,
-    /// train_set and val_set, as of 2021
+    /// Folders of train and validation pictures, as of 2021
     Affectnet,
     /// Train and Val, one folder a class
     Sfew,
-    /// Train_Aligned_Faces and Val_Aligned_Faces
+    /// The official aligned faces, one folder a class
     SfewAligned,
     /// TIFF files
     Jaffe,

@@ -87,6 +87,12 @@ fn listed_parameters_are_those_of_the_papers_networks() {
         ("transfer-4", 65_226_195),
         ("transfer-stage2", 49_293_837),
         ("transfer-stage4", 78_441_677),
+        ("pcm", 31_732_366),
+        ("cafe", 99_029_319),
+        ("involution-vit", 115_544_997),
+        ("involution-vit-patch16", 103_453_541),
+        ("involution-vit-rednet", 105_750_373),
+        ("rednet50", 13_491_806 + 7 * 2049),
     ];
     for (classes, expected) in [("7", &seven[..]), ("8", &[("transfer", 65_218_638)])] {
         let lines = listed(classes);

@@ -59,7 +59,7 @@ pub(super) fn read(path: &Path, split: Split) -> Result<DataSet, DataError> {
     Ok(DataSet { name: "affectnet".into(), split, classes: Classes::eight(), samples })
 }
 
-/// The release of 2021: cropped faces, and for each a NumPy file with its code.
+/// The release of 2021: cropped faces, and for each a `NumPy` file with its code.
 fn annotated(root: &Path, folder: &str) -> Result<Vec<Sample>, DataError> {
     let (images, annotations) = (root.join(folder).join("images"), root.join(folder).join("annotations"));
     for needed in [&images, &annotations] {
@@ -78,7 +78,7 @@ fn annotated(root: &Path, folder: &str) -> Result<Vec<Sample>, DataError> {
     samples.filter_map(Result::transpose).collect()
 }
 
-/// The code in a NumPy file of one text or one number.
+/// The code in a `NumPy` file of one text or one number.
 fn code_in(path: &Path) -> Result<i64, DataError> {
     let bytes = fs_err::read(path)?;
     let code = text_of(&bytes).and_then(|text| text.parse::<f64>().ok());

@@ -1,4 +1,4 @@
-//! ExpW: faces in pictures from the web.
+//! `ExpW`: faces in pictures from the web.
 //!
 //! Zhang, Luo, Loy, Tang, "From facial expression recognition to interpersonal relation prediction", 2018.
 

@@ -1,6 +1,6 @@
 //! SFEW 2.0: frames of films.
 //!
-//! Dhall et al., "Video and image based emotion recognition challenges in the wild: EmotiW 2015"; version 1.0 (2011) is class
+//! Dhall et al., "Video and image based emotion recognition challenges in the wild: `EmotiW` 2015"; version 1.0 (2011) is class
 //! folders without splits, for which `folder` is the reader.
 
 use std::path::{Path, PathBuf};

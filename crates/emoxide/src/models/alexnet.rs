@@ -84,6 +84,7 @@ impl AlexNetConfig {
 
 /// One of the layers that the reference numbers through.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has few of them; boxing would only add a level")]
 enum Layer {
     Conv(Conv2d),
     Relu(Relu),

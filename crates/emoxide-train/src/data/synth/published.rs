@@ -15,7 +15,7 @@ const AROUND: u32 = 12;
 /// neutral, contempt.
 type Codes<T> = [T; 8];
 
-/// The release of 2021: `train_set` and `val_set`, with a NumPy file of one text for every picture.
+/// The release of 2021: `train_set` and `val_set`, with a `NumPy` file of one text for every picture.
 pub(super) fn affectnet(out: &Path, drawn: &[Drawn]) -> Result<(), DataError> {
     const CODES: Codes<char> = ['6', '5', '4', '1', '2', '3', '0', '7'];
     for (number, face) in drawn.iter().enumerate() {

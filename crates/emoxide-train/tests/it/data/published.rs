@@ -16,7 +16,6 @@ fn graded(root: &std::path::Path, name: &str) {
 
 fn refused(spec: &str, split: Split, said: &str) {
     let error = open(spec, split).unwrap_err().to_string();
-    println!("{error}");
     assert!(error.contains(said), "{error}");
 }
 
@@ -44,8 +43,9 @@ fn affectnet_of_2021_takes_codes_from_numpy_files() {
     let spec = format!("affectnet={}", root.path().display());
     let data = open(&spec, Split::Valid).unwrap();
     let found: Vec<_> = (0..data.len()).map(|index| expression(&data, index)).collect();
-    use Expression::{Anger, Contempt, Happiness, Neutral, Surprise};
-    assert_eq!(found, [Neutral, Anger, Contempt, Surprise, Happiness], "code 10 is no expression");
+    let expected =
+        [Expression::Neutral, Expression::Anger, Expression::Contempt, Expression::Surprise, Expression::Happiness];
+    assert_eq!(found, expected, "code 10 is no expression");
     assert_eq!(data.samples[1].name, "val_set/images/2.jpg");
 
     refused(&spec, Split::Train, "training.csv");
