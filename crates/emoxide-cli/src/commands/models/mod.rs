@@ -150,14 +150,15 @@ fn list(folder: Option<&Path>, classes: usize, as_json: bool) -> Result<Finish> 
     if as_json {
         writeln!(sink, "{}", serde_json::to_string_pretty(&lines)?)?;
     } else {
-        writeln!(sink, "{:<22} {:>12}  {:<12} {:<20} RESULTS", "NAME", "PARAMETERS", "INPUT", "WEIGHTS")?;
+        let wide = lines.iter().map(|line| line.name.len()).max().unwrap_or_default();
+        writeln!(sink, "{:<wide$} {:>12}  {:<12} {:<20} RESULTS", "NAME", "PARAMETERS", "INPUT", "WEIGHTS")?;
         for Line { name, parameters, input: [channels, rows, cols], weights, results, .. } in &lines {
             let input = format!("{channels}x{rows}x{cols}");
             let result =
                 |result: &Measured| format!("{} {} {:.2} %", result.data, result.split, result.accuracy * 100.0);
             let results = results.iter().map(result).collect::<Vec<_>>().join("; ");
             let weights = weights.unwrap_or("-");
-            writeln!(sink, "{name:<22} {parameters:>12}  {input:<12} {weights:<20} {results}")?;
+            writeln!(sink, "{name:<wide$} {parameters:>12}  {input:<12} {weights:<20} {results}")?;
         }
     }
     sink.flush()?;
