@@ -30,6 +30,7 @@ mod ir;
 mod iresnet;
 mod local_transformer;
 mod mobilenet;
+mod names;
 mod pcm;
 mod resnet;
 mod transfer;

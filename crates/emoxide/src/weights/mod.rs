@@ -8,6 +8,7 @@ mod convert;
 mod error;
 mod fill;
 mod fingerprint;
+mod fit;
 mod import;
 mod key_maps;
 mod keys;
