@@ -29,11 +29,11 @@ fn errors_are_drawn_and_where_there_are_none_that_is_said() {
     let place = |name: &str| folder.path().join(name).display().to_string();
     let eval = |data: &Path, more: &[&str]| {
         let source = format!("folder={}", data.display());
-        run(&[&["eval", "--data", &source, "--quiet"], more].concat())
+        run(&[&["eval", "--data", &source, "--drop", "contempt", "--split", "all", "--quiet"], more].concat())
     };
-    let output = eval(&data, &["--split", "all", "--gallery", &place("all.png"), "--predictions", &place("all.csv")]);
+    let output = eval(&data, &["--gallery", &place("all.png"), "--predictions", &place("all.csv")]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    let few = eval(&data, &["--split", "all", "--gallery", &place("few.png"), "--gallery-count", "3"]);
+    let few = eval(&data, &["--gallery", &place("few.png"), "--gallery-count", "3"]);
     assert_eq!(few.status.code(), Some(0), "{}", err(&few));
     assert_eq!(out(&few), out(&output));
     let [all, few] = ["all.png", "few.png"].map(|name| picture(Path::new(&place(name))));
@@ -52,7 +52,7 @@ fn errors_are_drawn_and_where_there_are_none_that_is_said() {
             fs_err::copy(data.join(file), right.join(file)).unwrap();
         }
     }
-    let output = eval(&right, &["--split", "all", "--gallery", &place("none.png")]);
+    let output = eval(&right, &["--gallery", &place("none.png")]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(err(&output).contains("faces was answered right; it is not written"), "{}", err(&output));
     assert!(!Path::new(&place("none.png")).exists());
