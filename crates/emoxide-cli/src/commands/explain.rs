@@ -183,9 +183,9 @@ fn tile(face: &RgbImage, map: &Map) -> Tile {
     Tile { image: overlay(face, map), strip: Vec::new(), captions }
 }
 
-/// Three places behind the point, or a power of ten where these would be nothing.
+/// Four places behind the point, or a power of ten where these would be next to nothing.
 fn number(value: f32) -> String {
-    if value == 0.0 || value.abs() >= 1e-3 { format!("{value:.3}") } else { format!("{value:.1e}") }
+    if value == 0.0 || value.abs() >= 1e-3 { format!("{value:.4}") } else { format!("{value:.2e}") }
 }
 
 /// The colours of the maps, from the lowest value on.

@@ -1,5 +1,6 @@
 //! What is drawn: the faces that were answered wrongly, and where a network looks.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use emoxide::device;
@@ -27,13 +28,13 @@ fn errors_are_drawn_and_where_there_are_none_that_is_said() {
     let (data, right) = (folder.path().join("faces"), folder.path().join("right"));
     draw(&data, "12");
     let place = |name: &str| folder.path().join(name).display().to_string();
-    let eval = |data: &Path, more: &[&str]| {
+    let eval = |data: &Path, classes: &str, more: &[&str]| {
         let source = format!("folder={}", data.display());
-        run(&[&["eval", "--data", &source, "--drop", "contempt", "--split", "all", "--quiet"], more].concat())
+        run(&[&["eval", "--data", &source, "--classes", classes, "--split", "all", "--quiet"], more].concat())
     };
-    let output = eval(&data, &["--gallery", &place("all.png"), "--predictions", &place("all.csv")]);
+    let output = eval(&data, "7", &["--gallery", &place("all.png"), "--predictions", &place("all.csv")]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    let few = eval(&data, &["--gallery", &place("few.png"), "--gallery-count", "3"]);
+    let few = eval(&data, "7", &["--gallery", &place("few.png"), "--gallery-count", "3"]);
     assert_eq!(few.status.code(), Some(0), "{}", err(&few));
     assert_eq!(out(&few), out(&output));
     let [all, few] = ["all.png", "few.png"].map(|name| picture(Path::new(&place(name))));
@@ -44,15 +45,19 @@ fn errors_are_drawn_and_where_there_are_none_that_is_said() {
     let painted: usize = strips.map(|colour| count(&few, colour)).iter().sum();
     assert!((3 * 112 * 6..3 * 112 * 6 + 200).contains(&painted), "{painted}");
 
+    // The pictures that were answered right, and their classes.
+    let mut classes = BTreeSet::new();
     let table = fs_err::read_to_string(place("all.csv")).unwrap();
     for row in table.lines().skip(1) {
         let [file, label, answer] = row.split(',').take(3).collect::<Vec<_>>()[..] else { panic!("{row}") };
         if label == answer {
+            classes.insert(label);
             fs_err::create_dir_all(right.join(file).parent().unwrap()).unwrap();
             fs_err::copy(data.join(file), right.join(file)).unwrap();
         }
     }
-    let output = eval(&right, &["--gallery", &place("none.png")]);
+    let classes = classes.into_iter().collect::<Vec<_>>().join(",");
+    let output = eval(&right, &classes, &["--gallery", &place("none.png")]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(err(&output).contains("faces was answered right; it is not written"), "{}", err(&output));
     assert!(!Path::new(&place("none.png")).exists());
@@ -114,7 +119,8 @@ fn where_networks_look_is_drawn_face_by_face() {
     assert_eq!(picture(Path::new(&place("whole/none-face0.png"))).height(), pcm.height());
 
     for name in ["transfer", "dacl-attention", "cafe"] {
-        let model = untrained(folder.path(), &family(name));
+        let network = family(name).replace("kind='dacl-attention'", "kind='dacl-attention', grid='map'");
+        let model = untrained(folder.path(), &network);
         let output = run(&["explain", &photos[0], "--model", &model, "--method", "branches", "--out", &place(name)]);
         assert_eq!(output.status.code(), Some(0), "{name}: {}", err(&output));
         let image = picture(Path::new(&place(&format!("{name}/astronaut-face0.png"))));
