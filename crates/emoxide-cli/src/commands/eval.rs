@@ -118,12 +118,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     }
     if let Some(path) = &arguments.gallery {
         let gallery = Gallery { evaluation: &evaluation, predictions: &predictions, data: &data };
-        match gallery.draw(&model.card().preprocess, usize::from(arguments.gallery_count))? {
-            Some(image) => output::picture(&image, path)?,
-            None => {
-                let text = format!("every one of {} faces was answered right; it is not written", evaluation.n);
-                output::say(&format!("--gallery {}: {text}", path.display()));
-            }
+        if let Some(image) = gallery.draw(&model.card().preprocess, usize::from(arguments.gallery_count))? {
+            output::picture(&image, path)?;
+        } else {
+            let text = format!("every one of {} faces was answered right; no file is written", evaluation.n);
+            output::say(&format!("--gallery {}: {text}", path.display()));
         }
     }
     let mut sink = output::open(None)?;
