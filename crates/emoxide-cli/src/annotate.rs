@@ -11,11 +11,11 @@ use imageproc::rect::Rect;
 /// Latin letters, digits and punctuation of DejaVu Sans; `tools/subset_font.sh` cuts it, its licence lies beside it.
 static FONT: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans-subset.ttf");
 
-const DARK: Rgb<u8> = Rgb([16, 16, 16]);
-const LIGHT: Rgb<u8> = Rgb([255, 255, 255]);
+pub(crate) const DARK: Rgb<u8> = Rgb([16, 16, 16]);
+pub(crate) const LIGHT: Rgb<u8> = Rgb([255, 255, 255]);
 
 /// A colour of its own for every expression; chosen to stay apart for colour-blind readers as far as eight colours can.
-fn colour(expression: Option<Expression>) -> Rgb<u8> {
+pub(crate) fn colour(expression: Option<Expression>) -> Rgb<u8> {
     match expression {
         Some(Expression::Anger) => Rgb([213, 60, 50]),
         Some(Expression::Disgust) => Rgb([0, 150, 90]),
@@ -29,10 +29,15 @@ fn colour(expression: Option<Expression>) -> Rgb<u8> {
     }
 }
 
+/// The font of everything that is drawn.
+pub(crate) fn font() -> FontRef<'static> {
+    FontRef::try_from_slice(FONT).expect("the embedded font is sound")
+}
+
 /// A copy of the picture with every face boxed and named.
 pub(crate) fn draw(image: &RgbImage, faces: &[Face]) -> RgbImage {
     let mut canvas = image.clone();
-    let font = FontRef::try_from_slice(FONT).expect("the embedded font is sound");
+    let font = font();
     let short = image.width().min(image.height()) as f32;
     for face in faces {
         let [x, y, width, height] =

@@ -1,7 +1,10 @@
 //! What the user named, as a list of files: files, folders, globs and `-` for standard input.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use emoxide::image::{Limits, RgbImage, decode};
 
 /// Endings that are taken for pictures when a folder is read.
 const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "jfif"];
@@ -42,6 +45,28 @@ impl Input {
             Self::Bad(_, reason) => return Err(reason.clone()),
         };
         read.map(|_| bytes).map_err(|error| error.to_string())
+    }
+
+    /// The picture in it, or why there is none.
+    pub(crate) fn picture(&self, limits: &Limits) -> Result<RgbImage, String> {
+        decode(&self.read(limits.max_bytes)?, limits).map_err(|error| error.to_string())
+    }
+}
+
+/// File stems for what is derived from inputs; two inputs of one name do not overwrite each other.
+#[derive(Debug, Default)]
+pub(crate) struct Stems(HashSet<String>);
+
+impl Stems {
+    /// A stem for what is derived from the input of this name, given to no other one.
+    pub(crate) fn of(&mut self, input: &str) -> String {
+        let stem = Path::new(input).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let stem = stem.filter(|stem| stem != "-").unwrap_or_else(|| "stdin".to_owned());
+        let numbered = (2..).map(|count| format!("{stem}-{count}"));
+        let free = std::iter::once(stem.clone()).chain(numbered).find(|name| !self.0.contains(name));
+        let free = free.unwrap_or(stem);
+        self.0.insert(free.clone());
+        free
     }
 }
 
@@ -121,6 +146,13 @@ fn list(folder: &Path) -> std::io::Result<(PathBuf, Vec<PathBuf>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_name_is_given_twice() {
+        let mut stems = Stems::default();
+        let given = ["cat-2.jpg", "cat.jpg", "b/cat.png", "-"].map(|name| stems.of(name));
+        assert_eq!(given, ["cat-2", "cat", "cat-3", "stdin"]);
+    }
 
     #[test]
     fn folders_globs_and_missing_files_become_a_sorted_list() {

@@ -3,9 +3,11 @@
 mod annotate;
 mod commands;
 mod figures;
+mod gallery;
 mod inputs;
 mod output;
 mod progress;
+mod sheet;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,8 @@ struct Cli {
 enum Command {
     /// Find faces in pictures and say what they express
     Predict(commands::predict::Arguments),
+    /// Show where a network looks in faces
+    Explain(commands::explain::Arguments),
     /// Train a recipe
     Train(commands::train::Arguments),
     /// Measure a model on a data set
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let finish = match cli.command {
         Command::Predict(arguments) => commands::predict::run(&arguments),
+        Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Eval(arguments) => commands::eval::run(&arguments),
         Command::Data(arguments) => commands::data::run(&arguments),

@@ -3,7 +3,8 @@
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use emoxide::image::RgbImage;
 
 /// Where results go: a file that was named, or standard output.
 pub(crate) fn open(path: Option<&Path>) -> Result<Box<dyn Write>> {
@@ -11,6 +12,11 @@ pub(crate) fn open(path: Option<&Path>) -> Result<Box<dyn Write>> {
         Some(path) => Box::new(BufWriter::new(fs_err::File::create(path)?)),
         None => Box::new(BufWriter::new(std::io::stdout().lock())),
     })
+}
+
+/// A picture to a file, in the format that the file's name asks for.
+pub(crate) fn picture(image: &RgbImage, path: &Path) -> Result<()> {
+    image.save(path).with_context(|| path.display().to_string())
 }
 
 /// Whether standard output is a terminal.

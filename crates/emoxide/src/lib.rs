@@ -1,9 +1,10 @@
 //! Facial expression recognition: an image in, faces with calibrated expression probabilities out.
 //!
 //! Modules, each using only what stands to its left:
-//! `labels geometry | image device | nn | models preprocess | weights | zoo face | recognizer`.
+//! `labels geometry | image device | nn | models preprocess | weights | zoo face | explain | recognizer`.
 
 pub mod device;
+pub mod explain;
 pub mod face;
 pub mod geometry;
 pub mod image;

@@ -13,6 +13,7 @@ use emoxide_train::report;
 use emoxide_train::train::{Changes, measure, subject};
 
 use crate::commands::computing::Computing;
+use crate::gallery::Gallery;
 use crate::{Finish, figures, output, progress};
 
 #[derive(Debug, Args)]
@@ -52,6 +53,12 @@ pub(crate) struct Arguments {
     /// Also draw the confusion matrix: .svg, .png or .csv
     #[arg(long, value_name = "FILE")]
     confusion: Option<PathBuf>,
+    /// Also draw the faces that were answered wrongly, the surest answers first: .png; where all are right, no file is written
+    #[arg(long, value_name = "FILE", conflicts_with = "augment")]
+    gallery: Option<PathBuf>,
+    /// Faces in the gallery at most
+    #[arg(long, value_name = "N", default_value_t = 48, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    gallery_count: u16,
     /// No progress bar
     #[arg(short, long)]
     quiet: bool,
@@ -62,6 +69,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         arguments.confusion.as_deref().filter(|path| !matches!(ending(path), Some("svg" | "png" | "csv")))
     {
         bail!("--confusion {}: end the name in .svg, .png or .csv", path.display());
+    }
+    if let Some(path) = arguments.gallery.as_deref().filter(|path| ending(path) != Some("png")) {
+        bail!("--gallery {}: end the name in .png", path.display());
     }
     let model = arguments.computing.open()?;
     let spec: DataSpec = arguments.data.parse()?;
@@ -105,6 +115,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     }
     if let Some(path) = &arguments.confusion {
         fs_err::write(path, confusion(&evaluation, path)?)?;
+    }
+    if let Some(path) = &arguments.gallery {
+        let gallery = Gallery { evaluation: &evaluation, predictions: &predictions, data: &data };
+        if let Some(image) = gallery.draw(&model.card().preprocess, usize::from(arguments.gallery_count))? {
+            output::picture(&image, path)?;
+        } else {
+            let text = format!("every one of {} faces was answered right; no file is written", evaluation.n);
+            output::say(&format!("--gallery {}: {text}", path.display()));
+        }
     }
     let mut sink = output::open(None)?;
     if arguments.json {

@@ -6,6 +6,7 @@ mod bad_inputs;
 mod bench;
 mod models;
 mod networks;
+mod pictures;
 mod predict;
 mod protocols;
 mod train;

@@ -17,7 +17,7 @@ macro_rules! trunk {
 }
 
 /// Family, settings of the network, and others that differ from those of the recipe.
-const FAMILIES: &[(&str, &str, &[&str])] = &[
+pub(crate) const FAMILIES: &[(&str, &str, &[&str])] = &[
     ("ir", "kind='ir', input_channels=1, stem_width=16, widths=[16, 32, 64], units=[1, 1, 1]", &[]),
     (
         "alexnet",
@@ -86,7 +86,7 @@ fn every_family_is_trained() {
     assert_eq!(families, trained);
 }
 
-fn draw(data: &Path, per_class: &str) {
+pub(crate) fn draw(data: &Path, per_class: &str) {
     let drawn =
         run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", per_class]);
     assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));

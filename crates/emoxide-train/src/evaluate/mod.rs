@@ -7,5 +7,5 @@ mod result;
 
 pub use calibration::fit_temperature;
 pub use metrics::{Averages, ClassMetrics, DRAWS, ECE_BINS, Metrics};
-pub use predictions::{PredictionError, Predictions};
+pub use predictions::{Mistake, PredictionError, Predictions};
 pub use result::{Evaluation, Subject};

@@ -24,6 +24,19 @@ pub struct Predictions {
     pub logits: Option<Vec<Vec<f32>>>,
 }
 
+/// An image whose most probable class is not the true one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mistake {
+    /// Index of the image.
+    pub image: usize,
+    /// Index of its true class.
+    pub label: usize,
+    /// Index of the class that was answered.
+    pub predicted: usize,
+    /// Probability of that class.
+    pub probability: f32,
+}
+
 /// Why answers were refused, not written or not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -132,6 +145,20 @@ impl Predictions {
     /// Index of the most probable class of each image; the first of equals.
     pub fn predicted(&self) -> Vec<usize> {
         self.probabilities.iter().map(|values| argmax(values)).collect()
+    }
+
+    /// The images that were answered wrongly, the surest answers first; of equally sure ones in their order.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let answers = self.predicted().into_iter().zip(&self.labels).enumerate();
+        let wrong = answers.filter(|(_, (predicted, label))| predicted != *label);
+        let mut mistakes: Vec<Mistake> = wrong
+            .map(|(image, (predicted, &label))| {
+                let probability = self.probabilities[image][predicted];
+                Mistake { image, label, predicted, probability }
+            })
+            .collect();
+        mistakes.sort_by(|one, other| other.probability.total_cmp(&one.probability));
+        mistakes
     }
 
     /// Writes `file,true,pred` and one column per class; probabilities are read back bit for bit.

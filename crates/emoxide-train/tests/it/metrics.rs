@@ -2,7 +2,7 @@
 
 use emoxide::labels::Classes;
 use emoxide_train::evaluate::{
-    Averages, ClassMetrics, Evaluation, Metrics, PredictionError, Predictions, Subject, fit_temperature,
+    Averages, ClassMetrics, Evaluation, Metrics, Mistake, PredictionError, Predictions, Subject, fit_temperature,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -52,6 +52,20 @@ impl Case {
             labels: self.labels.clone(),
             probabilities: self.probabilities.clone(),
             logits: self.logits.clone(),
+        }
+    }
+}
+
+#[test]
+fn mistakes_are_those_of_the_confusion_matrix_and_the_surest_come_first() {
+    for case in fixture().cases {
+        let mistakes = case.predictions().mistakes();
+        let wrong = |(label, row): (usize, &Vec<usize>)| row.iter().sum::<usize>() - row[label];
+        assert_eq!(mistakes.len(), case.confusion.iter().enumerate().map(wrong).sum::<usize>(), "{}", case.name);
+        assert!(mistakes.windows(2).all(|pair| pair[0].probability >= pair[1].probability), "{}", case.name);
+        for Mistake { image, label, predicted, probability } in mistakes {
+            assert_eq!((case.labels[image], case.probabilities[image][predicted]), (label, probability));
+            assert!(label != predicted, "{}", case.name);
         }
     }
 }

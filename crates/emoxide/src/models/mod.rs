@@ -20,6 +20,7 @@ macro_rules! each_family {
 }
 
 mod alexnet;
+mod attention;
 mod cafe;
 mod check;
 mod config;
@@ -37,6 +38,7 @@ mod transfer;
 mod vgg;
 
 pub use alexnet::{AlexNet, AlexNetConfig};
+pub use attention::AttentionAxes;
 pub use cafe::{Cafe, CafeConfig, ClipConfig, ClipNorm, ClipPrecision, FeatureMask, MaskBackbone};
 pub use check::ConfigError;
 pub use config::NetworkConfig;

@@ -12,7 +12,7 @@ use burn::tensor::Device;
 pub use architectures::{Entry, architectures};
 pub use emoxide_engine::Precision;
 pub use executor::{Executor, Why};
-pub use model::{Model, softmax};
+pub use model::{Attention, Model, softmax};
 
 use crate::weights::checkpoint::{self, Card, CheckpointError};
 

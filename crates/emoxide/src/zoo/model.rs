@@ -4,14 +4,27 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use emoxide_engine::Precision;
 
 use super::executor::{Executor, Why};
 use crate::image::RgbImage;
 use crate::labels::Classes;
-use crate::models::{self, Network};
+use crate::models::{self, AttentionAxes, Network};
 use crate::weights::checkpoint::{self, Card, CheckpointError, Measured};
+
+/// What a model attends to in some faces: the maps of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attention {
+    /// Name within the network, such as `branches.0`.
+    pub name: String,
+    /// What the last two axes are.
+    pub axes: AttentionAxes,
+    /// `[faces, maps, rows, cols]`
+    pub shape: [usize; 4],
+    /// The values, row-major.
+    pub values: Vec<f32>,
+}
 
 /// A loaded model, ready to classify cropped faces.
 #[derive(Debug)]
@@ -138,6 +151,26 @@ impl Model {
         assert_eq!(images.len() % len, 0, "values of whole images");
         let shape = [images.len() / len, channels, rows, cols];
         self.executor().run(&self.network, shape, images, &self.device)
+    }
+
+    /// What the network attends to in faces, by name; nothing for networks without attention. Burn computes it, operation by
+    /// operation, and of the faces as they are: not of their mirror images, even with `mirror` in the card.
+    ///
+    /// # Panics
+    /// As [`scores`](Self::scores), on devices with other numbers.
+    pub fn attention(&self, faces: &[RgbImage]) -> Vec<Attention> {
+        if faces.is_empty() {
+            return Vec::new();
+        }
+        let preprocess = &self.card.preprocess;
+        let images = preprocess.tensor(preprocess.batch(faces), &self.device);
+        let plain = |(name, maps): (String, Tensor<4>)| Attention {
+            axes: self.network.attention_axes(&name),
+            shape: maps.dims(),
+            values: maps.into_data().try_into_vec().expect("maps are 32-bit floats on every device that is opened"),
+            name,
+        };
+        self.network.attention(images).into_iter().map(plain).collect()
     }
 
     /// Calibrated probabilities, one row a face; each row sums to 1.

@@ -13,6 +13,7 @@ mod cafe;
 mod checkpoint;
 mod comparison;
 mod contract;
+mod explain;
 mod face;
 mod geometry;
 mod image;

@@ -117,6 +117,11 @@ impl InvolutionVit {
         (rednet, vit)
     }
 
+    /// Whether the first token of the transformer stands for the class.
+    pub(super) fn has_class_token(&self) -> bool {
+        self.vit.as_ref().is_some_and(Vit::has_class_token)
+    }
+
     /// Of every block of the transformer, `blocks.0` and so on, for every token the shares of all tokens,
     /// `[batch, heads, tokens, tokens]`, a class token first.
     pub(super) fn attention(&self, images: Tensor<4>) -> Vec<(String, Tensor<4>)> {

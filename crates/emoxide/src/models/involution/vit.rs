@@ -111,6 +111,10 @@ pub(super) struct Vit {
 }
 
 impl Vit {
+    pub(super) fn has_class_token(&self) -> bool {
+        self.cls_token.is_some()
+    }
+
     /// Images `[batch, channels, rows, cols]`, and the `RedNet`'s map where there is one.
     ///
     /// # Panics
