@@ -9,6 +9,7 @@ mod networks;
 mod predict;
 mod protocols;
 mod train;
+mod tsne;
 mod weights;
 
 use std::path::{Path, PathBuf};

@@ -33,11 +33,7 @@ fn logits(
 }
 
 /// The network's embedding of every picture of a split; `progress` hears how many more are done.
-pub fn embeddings(
-    model: &Model,
-    data: &DataSet,
-    progress: &mut dyn FnMut(usize),
-) -> Result<Vec<Vec<f32>>, TrainError> {
+pub fn embeddings(model: &Model, data: &DataSet, progress: &mut dyn FnMut(usize)) -> Result<Vec<Vec<f32>>, TrainError> {
     let making = Making { data, preprocess: &model.card().preprocess, changes: None, epoch: 0 };
     let indices: Vec<usize> = (0..data.len()).collect();
     let mut rows = Vec::with_capacity(data.len());
