@@ -73,15 +73,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     let count = sets.iter().map(|(_, data)| data.len()).sum();
     report::check_perplexity(arguments.perplexity, count).context("--perplexity, --limit")?;
 
-    let planes = panels(arguments, &cards, &sets, count, &device)?;
-    let mut names: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
-    names.dedup();
+    let panels = panels(arguments, &cards, &sets, count, &device)?;
     let figure = Embeddings {
-        title: names.join(", "),
+        title: if cards.iter().all(|card| card.name == cards[0].name) {
+            cards[0].name.clone()
+        } else {
+            format!("{} models", cards.len())
+        },
         subtitle: format!("embeddings by t-SNE, perplexity {}", arguments.perplexity),
         classes,
         groups: sets.iter().map(|(role, data)| group(*role, data)).collect(),
-        panels: planes,
+        panels,
     };
     for (path, form) in arguments.output.iter().zip(forms) {
         let bytes = match form {
@@ -120,13 +122,17 @@ impl Form {
 
 /// The classes of the figure: those of all models, in the order of the first, but for those that are left out.
 fn classes(arguments: &Arguments, cards: &[Card]) -> Result<Classes> {
-    let first = &cards[0].classes;
+    let kept = |card: &Card| -> Result<Classes> {
+        let known: Vec<Expression> = card.classes.iter().filter(|name| arguments.drop.contains(name)).collect();
+        Ok(card.classes.without(&known)?)
+    };
+    let first = kept(&cards[0])?;
     for (card, name) in cards.iter().zip(&arguments.model) {
-        card.classes.map_to(first).with_context(|| format!("--model {name} has other classes than the first"))?;
+        let mapped = kept(card)?.map_to(&first);
+        mapped
+            .with_context(|| format!("--model {name}: the models have to agree; leave a class out with --drop NAME"))?;
     }
-    let known: Vec<Expression> =
-        arguments.drop.iter().copied().filter(|name| first.index_of(*name).is_some()).collect();
-    Ok(first.without(&known)?)
+    Ok(first)
 }
 
 /// The pictures: of the source, then of every target.
@@ -175,23 +181,21 @@ fn panels(
     Ok(panels)
 }
 
-/// What stands above the panels: the epochs, where the models are epochs of one run; the files' names, where these differ;
-/// or else the models as they were named.
+/// What stands above the panels: the epochs, where the models are epochs of one run; the models' or the files' names,
+/// where these differ; or else the models as they were named.
 fn titles(models: &[String], cards: &[Card]) -> Vec<String> {
-    let one_run = cards.iter().all(|card| card.name == cards[0].name && card.provenance.epoch > 0);
-    let epochs = cards.iter().map(|card| format!("epoch {}", card.provenance.epoch)).collect();
     let stem = |model: &String| Some(Path::new(model).file_stem()?.to_string_lossy().into_owned());
-    let stems = models.iter().map(|model| stem(model).unwrap_or_else(|| model.clone())).collect();
-    if one_run && all_differ(&epochs) {
-        epochs
-    } else if all_differ(&stems) {
-        stems
-    } else {
-        models.to_vec()
-    }
+    let names: Vec<String> = cards.iter().map(|card| card.name.clone()).collect();
+    let one_run = cards.iter().all(|card| card.name == names[0] && card.provenance.epoch > 0);
+    let epochs = || cards.iter().map(|card| format!("epoch {}", card.provenance.epoch)).collect();
+    let candidates = [
+        if one_run { epochs() } else { names },
+        models.iter().map(|model| stem(model).unwrap_or_else(|| model.clone())).collect(),
+    ];
+    candidates.into_iter().find(|titles| all_differ(titles)).unwrap_or_else(|| models.to_vec())
 }
 
-fn all_differ(names: &Vec<String>) -> bool {
+fn all_differ(names: &[String]) -> bool {
     (1..names.len()).all(|index| !names[..index].contains(&names[index]))
 }
 

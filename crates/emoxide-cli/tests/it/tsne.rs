@@ -45,8 +45,9 @@ fn kept_epochs_become_panels() {
     for text in ["epoch 1", "epoch 2", "resnet-tiny.drawn", "happiness", "source", "folder all, 70 pictures"] {
         assert!(svg.lines().any(|line| line.trim() == text), "{text}");
     }
-    // Seventy rings a panel and one in the legend; two strokes a cross.
-    assert_eq!(svg.matches("fill=\"none\" stroke=\"#").count(), 0);
+    let count = |mark: &str| svg.matches(mark).count();
+    assert_eq!(count("<circle"), 2 * 70 + 7 + 1, "a ring a source picture, a dot a class and a ring in the legend");
+    assert_eq!(count("<polyline"), 2 * (2 * 70 + 1), "two strokes a target picture, and in the legend");
     let picture = image::load_from_memory(&files[1]).unwrap();
     assert_eq!(picture.width(), 2 * (20 + 2 * 360 + 236 + 20));
 

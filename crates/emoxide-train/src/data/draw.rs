@@ -16,7 +16,9 @@ impl DataSet {
         for (index, class) in self.class_indices().into_iter().enumerate() {
             classes[class].push(index);
         }
-        classes.iter_mut().for_each(|class| class.shuffle(&mut random));
+        for class in &mut classes {
+            class.shuffle(&mut random);
+        }
         // One of every class in turn.
         let deepest = classes.iter().map(Vec::len).max().unwrap_or(0);
         let turns = (0..deepest).flat_map(|turn| classes.iter().filter_map(move |class| class.get(turn)));

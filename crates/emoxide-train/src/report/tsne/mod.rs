@@ -4,18 +4,17 @@
 //! threads, so that sums over all pairs are taken row by row and then in order. Early exaggeration, momentum and step are
 //! scikit-learn's, and so is the start: the two main axes of the points, made small.
 
+mod descent;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::ReportError;
+use descent::{descend, divergence};
 
 /// Points beyond which all pairs would take gigabytes and hours.
 pub const MOST_POINTS: usize = 10_000;
-/// Steps of the descent, and how many of the first pull neighbours together more strongly than they are.
-const STEPS: usize = 1000;
-const EARLY_STEPS: usize = 250;
-const EARLY_EXAGGERATION: f64 = 12.0;
 /// Spread of the points at the start along their main axis.
 const START_SPREAD: f64 = 1e-4;
 /// Probabilities below this one count as this one.
@@ -55,15 +54,7 @@ pub fn tsne(rows: &[Vec<f32>], perplexity: f64) -> Result<Plane, ReportError> {
     }
     let count = rows.len();
     let distances = distances(rows);
-    let conditional: Vec<f64> =
-        distances.par_chunks(count).enumerate().flat_map_iter(|(own, row)| neighbours(row, own, perplexity)).collect();
-    let joint: Vec<f64> = (0..count * count)
-        .map(|index| {
-            let (row, col) = (index / count, index % count);
-            let sum = conditional[index] + conditional[col * count + row];
-            if row == col { 0.0 } else { (sum / (2.0 * count as f64)).max(LEAST) }
-        })
-        .collect();
+    let joint = joint(&distances, count, perplexity);
     let mut points = start(distances, count);
     descend(&joint, &mut points);
     let divergence = divergence(&joint, &points);
@@ -79,9 +70,24 @@ fn distances(rows: &[Vec<f32>]) -> Vec<f64> {
         rows.par_iter().flat_map_iter(|left| rows.iter().map(move |right| squared(left, right))).collect();
     let mean = distances.iter().sum::<f64>() / distances.len() as f64;
     if mean > 0.0 {
-        distances.iter_mut().for_each(|distance| *distance /= mean);
+        for distance in &mut distances {
+            *distance /= mean;
+        }
     }
     distances
+}
+
+/// How likely two points are neighbours, `[points, points]`; all pairs together 1.
+fn joint(distances: &[f64], count: usize, perplexity: f64) -> Vec<f64> {
+    let conditional: Vec<f64> =
+        distances.par_chunks(count).enumerate().flat_map_iter(|(own, row)| neighbours(row, own, perplexity)).collect();
+    (0..count * count)
+        .map(|index| {
+            let (row, col) = (index / count, index % count);
+            let sum = conditional[index] + conditional[col * count + row];
+            if row == col { 0.0 } else { (sum / (2.0 * count as f64)).max(LEAST) }
+        })
+        .collect()
 }
 
 /// How likely point `own` is to pick each of the others as its neighbour, at the precision that gives this perplexity.
@@ -98,7 +104,9 @@ fn neighbours(distances: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
             total += row[index];
             weighted += row[index] * beyond;
         }
-        row.iter_mut().for_each(|share| *share /= total);
+        for share in &mut row {
+            *share /= total;
+        }
         let excess = total.ln() + precision * weighted / total - perplexity.ln();
         if excess.abs() < ENTROPY_TOLERANCE {
             break;
@@ -137,7 +145,9 @@ fn start(mut distances: Vec<f64>, count: usize) -> Vec<[f64; 2]> {
             lengths[index] = dot(&next, &next).sqrt();
             // Points that lie on a line, or all in one place, have no such axis.
             if lengths[index] > LEAST {
-                next.iter_mut().for_each(|value| *value /= lengths[index]);
+                for value in &mut next {
+                    *value /= lengths[index];
+                }
                 axes[index] = next;
             }
         }
@@ -151,69 +161,84 @@ fn dot(left: &[f64], right: &[f64]) -> f64 {
     left.iter().zip(right).map(|(left, right)| left * right).sum()
 }
 
-/// How near two points of the plane are: 1 where they meet, and falling as Student's t with one degree of freedom.
-fn nearness([x, y]: [f64; 2], other: [f64; 2]) -> f64 {
-    1.0 / (1.0 + (x - other[0]).powi(2) + (y - other[1]).powi(2))
-}
+#[cfg(test)]
+mod tests {
+    use emoxide_testing::fixture_path;
+    use serde::Deserialize;
 
-/// Moves the points down the gradient of the divergence from the probabilities `joint`, `[points, points]`.
-fn descend(joint: &[f64], points: &mut [[f64; 2]]) {
-    let count = points.len();
-    let rate = (count as f64 / EARLY_EXAGGERATION / 4.0).max(50.0);
-    let mut speeds = vec![[0.0_f64; 2]; count];
-    let mut gains = vec![[1.0_f64; 2]; count];
-    for step in 0..STEPS {
-        let (exaggeration, momentum) = if step < EARLY_STEPS { (EARLY_EXAGGERATION, 0.5) } else { (1.0, 0.8) };
-        let here: &[[f64; 2]] = points;
-        let forces: Vec<Forces> =
-            joint.par_chunks(count).zip(here).map(|(row, point)| Forces::on(*point, row, here)).collect();
-        // A point is at distance 0 from itself, which does not count.
-        let total = forces.iter().map(|force| force.nearness - 1.0).sum::<f64>();
-        for (index, force) in forces.iter().enumerate() {
-            for axis in 0..2 {
-                let gradient = 4.0 * (exaggeration * force.pull[axis] - force.push[axis] / total);
-                let (gain, speed) = (&mut gains[index][axis], &mut speeds[index][axis]);
-                *gain = if gradient * *speed < 0.0 { *gain + 0.2 } else { (*gain * 0.8).max(0.01) };
-                *speed = momentum * *speed - rate * *gain * gradient;
-                points[index][axis] += *speed;
+    use super::descent::nearness;
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Fixture {
+        perplexity: f64,
+        neighbours: usize,
+        rows: Vec<Vec<f32>>,
+        plane: Vec<[f64; 2]>,
+        divergence: f64,
+        trustworthiness: f64,
+    }
+
+    fn fixture() -> Fixture {
+        let text = fs_err::read_to_string(fixture_path("report/tsne.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// For every point the others, the nearest first.
+    fn ranked(distance: impl Fn(usize, usize) -> f64, count: usize) -> Vec<Vec<usize>> {
+        let others = |own: usize| {
+            let mut others: Vec<usize> = (0..count).filter(|index| *index != own).collect();
+            others.sort_by(|left, right| distance(own, *left).total_cmp(&distance(own, *right)));
+            others
+        };
+        (0..count).map(others).collect()
+    }
+
+    /// Venna and Kaski (2001): 1 less what the rows' ranks say against neighbours on the plane.
+    fn trustworthiness(rows: &[Vec<f32>], points: &[[f64; 2]], neighbours: usize) -> f64 {
+        let count = rows.len();
+        let distances = distances(rows);
+        let there = ranked(|left, right| distances[left * count + right], count);
+        let here = ranked(|left, right| -nearness(points[left], points[right]), count);
+        let mut penalty = 0;
+        for (there, here) in there.iter().zip(&here) {
+            for near in &here[..neighbours] {
+                let rank = 1 + there.iter().position(|index| index == near).unwrap();
+                penalty += rank.saturating_sub(neighbours);
             }
         }
-        for axis in 0..2 {
-            let mean = points.iter().map(|point| point[axis]).sum::<f64>() / count as f64;
-            points.iter_mut().for_each(|point| point[axis] -= mean);
-        }
+        1.0 - 2.0 * penalty as f64 / (count * neighbours * (2 * count - 3 * neighbours - 1)) as f64
     }
-}
 
-/// What all points do to one.
-#[derive(Default)]
-struct Forces {
-    pull: [f64; 2],
-    push: [f64; 2],
-    nearness: f64,
-}
-
-impl Forces {
-    fn on(point: [f64; 2], joint: &[f64], points: &[[f64; 2]]) -> Self {
-        let mut forces = Self::default();
-        for (probability, other) in joint.iter().zip(points) {
-            let near = nearness(point, *other);
-            for axis in 0..2 {
-                let apart = point[axis] - other[axis];
-                forces.pull[axis] += probability * near * apart;
-                forces.push[axis] += near * near * apart;
-            }
-            forces.nearness += near;
-        }
-        forces
+    #[test]
+    fn a_plane_of_scikit_learn_has_the_divergence_that_it_says() {
+        let fixture = fixture();
+        let joint = joint(&distances(&fixture.rows), fixture.rows.len(), fixture.perplexity);
+        approx::assert_relative_eq!(joint.iter().sum::<f64>(), 1.0, epsilon = 1e-6);
+        approx::assert_relative_eq!(divergence(&joint, &fixture.plane), fixture.divergence, max_relative = 2e-3);
+        let trust = trustworthiness(&fixture.rows, &fixture.plane, fixture.neighbours);
+        approx::assert_relative_eq!(trust, fixture.trustworthiness, epsilon = 1e-3);
     }
-}
 
-/// The divergence of Kullback and Leibler from the probabilities `joint` to those of the plane.
-fn divergence(joint: &[f64], points: &[[f64; 2]]) -> f64 {
-    let near = |point: &[f64; 2]| points.iter().map(|other| nearness(*point, *other)).sum::<f64>() - 1.0;
-    let total: f64 = points.iter().map(near).sum();
-    let pairs = points.iter().flat_map(|point| points.iter().map(|other| nearness(*point, *other)));
-    let terms = joint.iter().zip(pairs).filter(|(wanted, _)| **wanted > 0.0);
-    terms.map(|(wanted, near)| wanted * (wanted / (near / total).max(LEAST)).ln()).sum()
+    #[test]
+    fn a_plane_is_as_good_as_that_of_scikit_learn() {
+        let fixture = fixture();
+        let plane = tsne(&fixture.rows, fixture.perplexity).unwrap();
+        let trust = trustworthiness(&fixture.rows, &plane.points, fixture.neighbours);
+        println!("divergence {} ({}), trustworthiness {trust}", plane.divergence, fixture.divergence);
+        assert!((plane.divergence / fixture.divergence - 1.0).abs() < 0.1, "divergence {}", plane.divergence);
+        assert!(trust > fixture.trustworthiness - 0.01, "trustworthiness {trust}");
+        let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        assert_eq!(alone.install(|| tsne(&fixture.rows, fixture.perplexity)).unwrap(), plane);
+    }
+
+    #[test]
+    fn rows_that_are_all_alike_or_no_numbers_do_no_harm() {
+        let plane = tsne(&vec![vec![0.5; 4]; 20], 5.0).unwrap();
+        assert!(plane.points.iter().flatten().all(|value| value.is_finite()));
+        let mut rows = fixture().rows;
+        rows[3][1] = f32::NAN;
+        assert!(matches!(tsne(&rows, 5.0), Err(ReportError::NotFinite)));
+        assert!(matches!(tsne(&rows[..15], 5.0), Err(ReportError::Perplexity { points: 15, .. })));
+    }
 }
