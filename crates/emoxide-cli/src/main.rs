@@ -38,6 +38,8 @@ enum Command {
     Data(commands::data::Arguments),
     /// List, describe and verify models
     Models(commands::models::Arguments),
+    /// Draw what models make of source and target pictures, by t-SNE
+    Tsne(commands::tsne::Arguments),
     /// Time a model on this machine
     Bench(commands::bench::Arguments),
 }
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => commands::eval::run(&arguments),
         Command::Data(arguments) => commands::data::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
+        Command::Tsne(arguments) => commands::tsne::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };
     match finish {

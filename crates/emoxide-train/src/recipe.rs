@@ -152,6 +152,9 @@ pub struct Run {
     /// Optimiser steps after which the run ends, in the middle of an epoch if need be, which is closed there. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<usize>,
+    /// Every so many epochs the checkpoint is kept in `epochs/`, beside the newest and the chosen one. Absent: none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_every: Option<usize>,
     /// What the convolutions of a step multiply, `f32` or `bf16`; the latter on a CPU only.
     #[serde(default)]
     pub precision: TrainingPrecision,
@@ -265,6 +268,7 @@ impl Recipe {
         check(run.batch_size >= 2, "run.batch_size", run.batch_size, "batch normalisation needs at least 2")?;
         check(run.accumulate > 0, "run.accumulate", run.accumulate, "1 means no accumulation")?;
         check(run.max_steps != Some(0), "run.max_steps", 0, "at least one step is needed; leave it out for no limit")?;
+        check(run.keep_every != Some(0), "run.keep_every", 0, "1 keeps every epoch; leave it out to keep none")?;
         let decay = run.ema.unwrap_or(0.0);
         check((0.0..1.0).contains(&decay), "run.ema", decay, "a decay lies between 0 and 1")?;
         let share = data.hold_out;

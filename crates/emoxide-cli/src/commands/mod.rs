@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod models;
 pub(crate) mod predict;
 pub(crate) mod train;
+pub(crate) mod tsne;
 
 use anyhow::{Result, bail};
 use emoxide::labels::Classes;

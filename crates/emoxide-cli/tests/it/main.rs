@@ -10,6 +10,7 @@ mod pictures;
 mod predict;
 mod protocols;
 mod train;
+mod tsne;
 mod weights;
 
 use std::path::{Path, PathBuf};

@@ -61,10 +61,23 @@ fn a_killed_run_resumes_to_the_numbers_of_an_uninterrupted_one() {
     let drawn =
         run(&["data", "synth", "--layout", "folder", "--out", &data.display().to_string(), "--per-class", "40"]);
     assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));
-    let set = ["--set", "schedule.epochs=3", "--set", "network.dropout=0.2"];
+    let set = ["--set", "schedule.epochs=3", "--set", "network.dropout=0.2", "--set", "run.keep_every=2"];
 
     let killed = killed_and_resumed(folder.path(), &data, &set);
     let resume = [&set[..], &["--resume"]].concat();
+    let kept = |run: &str| {
+        let files: Vec<PathBuf> = fs_err::read_dir(folder.path().join(run).join("epochs"))
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect();
+        assert!(matches!(&files[..], [file] if file.ends_with("0002.safetensors")), "{files:?}");
+        // The header lists what is said of the tensors in no particular order.
+        let bytes = fs_err::read(&files[0]).unwrap();
+        let (length, rest) = bytes.split_first_chunk().unwrap();
+        let (header, tensors) = rest.split_at(u64::from_le_bytes(*length) as usize);
+        (serde_json::from_slice::<serde_json::Value>(header).unwrap(), tensors.to_vec())
+    };
+    assert!(kept("killed") == kept("whole"), "the checkpoints that are kept differ");
 
     let model = killed.join("best/model.safetensors").display().to_string();
     let source = format!("folder={}", data.display());
@@ -217,6 +230,7 @@ fn recipes_and_data_that_cannot_work_are_refused() {
         Case { arguments: vec!["train", &default, "--data", &nowhere, "--run-dir", &run_dir], said: "nowhere" },
         Case { arguments: vec!["train", &default, "--set", "schedule.epochs=0"], said: "at least one epoch" },
         Case { arguments: vec!["train", &default, "--set", "run.max_steps=0"], said: "at least one step" },
+        Case { arguments: vec!["train", &default, "--set", "run.keep_every=0"], said: "1 keeps every epoch" },
         Case {
             arguments: vec!["train", &default, "--set", "objective={kind='sparse-centre'}"],
             said: "this objective wants single classes",

@@ -8,6 +8,7 @@ mod affectnet;
 mod check;
 mod ckplus;
 mod decode;
+mod draw;
 mod error;
 mod expw;
 mod fer2013;

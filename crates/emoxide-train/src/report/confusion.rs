@@ -1,16 +1,14 @@
 //! The confusion matrix as a table and as a picture.
 
 use std::fmt::Write as _;
-use std::io::Cursor;
 use std::path::Path;
 
 use emoxide::labels::{Classes, Expression};
-use image::{ImageFormat, RgbImage};
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::HPos;
 
-use super::{FAINT, FONT, INK, ReportError, draw_error, load_font};
+use super::canvas::{self, Canvas, Figure};
+use super::{FAINT, INK, ReportError};
 use crate::snapshot;
 
 /// Side of a cell in pixels.
@@ -23,9 +21,6 @@ const TOP: i32 = 104;
 const RIGHT: i32 = 112;
 /// Space below the cells.
 const BOTTOM: i32 = 28;
-/// Pixels of the PNG for one of the SVG. The plotting library sets letters on whole pixels, and crookedly so where the
-/// size of the font is odd; twice the size is even and hides it.
-const PNG_SCALE: i32 = 2;
 /// Steps of the colour scale.
 const SCALE_STEPS: i32 = 100;
 
@@ -46,23 +41,12 @@ pub fn confusion_csv(classes: &Classes, confusion: &[Vec<usize>]) -> String {
 
 /// The matrix as SVG: counts, percentages of the row, and a colour for the percentage.
 pub fn confusion_svg(classes: &Classes, confusion: &[Vec<usize>], title: &str) -> Result<String, ReportError> {
-    let mut text = String::new();
-    let area = SVGBackend::with_string(&mut text, size(classes, 1)).into_drawing_area();
-    Canvas { area: &area, scale: 1 }.draw(classes, confusion, title)?;
-    drop(area);
-    Ok(text)
+    canvas::svg(&Matrix { classes, confusion, title })
 }
 
 /// The same picture as PNG, two pixels for one.
 pub fn confusion_png(classes: &Classes, confusion: &[Vec<usize>], title: &str) -> Result<Vec<u8>, ReportError> {
-    let (width, height) = size(classes, PNG_SCALE);
-    let mut pixels = RgbImage::new(width, height);
-    let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-    Canvas { area: &area, scale: PNG_SCALE }.draw(classes, confusion, title)?;
-    drop(area);
-    let mut bytes = Cursor::new(Vec::new());
-    pixels.write_to(&mut bytes, ImageFormat::Png)?;
-    Ok(bytes.into_inner())
+    canvas::png(&Matrix { classes, confusion, title })
 }
 
 /// Writes `confusion.csv`, `confusion.svg` and `confusion.png` into `folder`.
@@ -78,9 +62,11 @@ pub fn write_confusion(
     Ok(())
 }
 
-fn size(classes: &Classes, scale: i32) -> (u32, u32) {
-    let side = CELL * classes.len() as i32;
-    ((scale * (LEFT + side + RIGHT)) as u32, (scale * (TOP + side + BOTTOM)) as u32)
+/// The picture of a matrix.
+struct Matrix<'a> {
+    classes: &'a Classes,
+    confusion: &'a [Vec<usize>],
+    title: &'a str,
 }
 
 /// A share of a row as a colour, from near white to dark blue.
@@ -113,63 +99,33 @@ fn text_on(background: RGBColor) -> RGBColor {
     if contrast(1.0, ground) > contrast(luminance(INK), ground) { WHITE } else { INK }
 }
 
-/// A drawing area whose unit is `scale` pixels.
-struct Canvas<'a, DB: DrawingBackend> {
-    area: &'a DrawingArea<DB, Shift>,
-    scale: i32,
+impl Figure for Matrix<'_> {
+    fn size(&self) -> (i32, i32) {
+        let side = CELL * self.classes.len() as i32;
+        (LEFT + side + RIGHT, TOP + side + BOTTOM)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<(), ReportError> {
+        let side = CELL * self.classes.len() as i32;
+        canvas.text(self.title, (LEFT, 26), 20, INK, HPos::Left)?;
+        canvas.text("predicted", (LEFT + side / 2, 60), 15, FAINT, HPos::Center)?;
+        canvas.turned_text("true", (22, TOP + side / 2), 15, FAINT, HPos::Center, FontTransform::Rotate270)?;
+        for (index, name) in self.classes.iter().enumerate() {
+            let middle = CELL * index as i32 + CELL / 2;
+            canvas.text(name.name(), (LEFT + middle, TOP - 18), 15, INK, HPos::Center)?;
+            canvas.text(name.name(), (LEFT - 12, TOP + middle), 15, INK, HPos::Right)?;
+        }
+        for (row, counts) in self.confusion.iter().enumerate() {
+            let total: usize = counts.iter().sum();
+            for (col, count) in counts.iter().enumerate() {
+                canvas.cell((LEFT + CELL * col as i32, TOP + CELL * row as i32), *count, total)?;
+            }
+        }
+        canvas.colour_scale(LEFT + side + 28, side.min(4 * CELL))
+    }
 }
 
 impl<DB: DrawingBackend> Canvas<'_, DB> {
-    fn text(&self, text: &str, at: (i32, i32), size: i32, ink: RGBColor, anchor: HPos) -> Result<(), ReportError> {
-        self.turned_text(text, at, size, ink, anchor, FontTransform::None)
-    }
-
-    fn turned_text(
-        &self,
-        text: &str,
-        (x, y): (i32, i32),
-        size: i32,
-        ink: RGBColor,
-        anchor: HPos,
-        turn: FontTransform,
-    ) -> Result<(), ReportError> {
-        let font = (FONT, self.scale * size).into_font().transform(turn);
-        let style = font.color(&ink).pos(Pos::new(anchor, VPos::Center));
-        self.area.draw_text(text, &style, (self.scale * x, self.scale * y)).map_err(draw_error)
-    }
-
-    fn rectangle(
-        &self,
-        (left, top): (i32, i32),
-        (right, bottom): (i32, i32),
-        fill: RGBColor,
-    ) -> Result<(), ReportError> {
-        let corners = [(left, top), (right, bottom)].map(|(x, y)| (self.scale * x, self.scale * y));
-        self.area.draw(&Rectangle::new(corners, fill.filled())).map_err(draw_error)
-    }
-
-    fn draw(&self, classes: &Classes, confusion: &[Vec<usize>], title: &str) -> Result<(), ReportError> {
-        load_font();
-        let side = CELL * classes.len() as i32;
-        self.area.fill(&WHITE).map_err(draw_error)?;
-        self.text(title, (LEFT, 26), 20, INK, HPos::Left)?;
-        self.text("predicted", (LEFT + side / 2, 60), 15, FAINT, HPos::Center)?;
-        self.turned_text("true", (22, TOP + side / 2), 15, FAINT, HPos::Center, FontTransform::Rotate270)?;
-        for (index, name) in classes.iter().enumerate() {
-            let middle = CELL * index as i32 + CELL / 2;
-            self.text(name.name(), (LEFT + middle, TOP - 18), 15, INK, HPos::Center)?;
-            self.text(name.name(), (LEFT - 12, TOP + middle), 15, INK, HPos::Right)?;
-        }
-        for (row, counts) in confusion.iter().enumerate() {
-            let total: usize = counts.iter().sum();
-            for (col, count) in counts.iter().enumerate() {
-                self.cell((LEFT + CELL * col as i32, TOP + CELL * row as i32), *count, total)?;
-            }
-        }
-        self.colour_scale(LEFT + side + 28, side.min(4 * CELL))?;
-        self.area.present().map_err(draw_error)
-    }
-
     /// One cell: `count` images of the `total` of its row.
     fn cell(&self, (left, top): (i32, i32), count: usize, total: usize) -> Result<(), ReportError> {
         let share = if total == 0 { 0.0 } else { count as f64 / total as f64 };

@@ -1,7 +1,10 @@
-//! Pictures and tables of a run: the confusion matrix and the training curves.
+//! Pictures and tables of a run: the confusion matrix, the training curves and the embeddings on a plane.
 
+mod canvas;
 mod confusion;
 mod curves;
+mod embeddings;
+mod tsne;
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -10,6 +13,8 @@ use plotters::style::{FontStyle, RGBColor, register_font};
 
 pub use confusion::{confusion_csv, confusion_png, confusion_svg, write_confusion};
 pub use curves::{curves_svg, write_curves};
+pub use embeddings::{Embeddings, Group, Panel, Role};
+pub use tsne::{MOST_POINTS, Plane, check_perplexity, tsne};
 
 use crate::snapshot::StateError;
 
@@ -55,6 +60,24 @@ pub enum ReportError {
         /// What stands there.
         cell: String,
     },
+    /// A perplexity that so few points do not have.
+    #[error(
+        "a perplexity of {perplexity} is asked of {points} pictures: it has to be above 1 and below a third of their number"
+    )]
+    Perplexity {
+        /// The perplexity.
+        perplexity: f64,
+        /// How many points there are.
+        points: usize,
+    },
+    /// More points than can be laid out.
+    #[error(
+        "{0} pictures are more than the {MOST_POINTS} that t-SNE takes here: it looks at all pairs; lower the limit"
+    )]
+    Points(usize),
+    /// An embedding that holds infinities or no numbers at all.
+    #[error("the network's embeddings are not finite numbers: its training went wrong")]
+    NotFinite,
 }
 
 const FONT: &str = "sans-serif";

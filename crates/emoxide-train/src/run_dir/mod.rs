@@ -79,7 +79,8 @@ impl RunDir {
         if run.path(RECIPE).exists() {
             return Err(RunDirError::Occupied(root.to_owned()));
         }
-        for folder in ["last", "best", "events"] {
+        let kept = recipe.run.keep_every.map(|_| "epochs");
+        for folder in ["last", "best", "events"].into_iter().chain(kept) {
             fs_err::create_dir_all(root.join(folder))?;
         }
         write_whole(&run.environments_path(), to_json(&[environment]).as_bytes())?;
@@ -127,6 +128,11 @@ impl RunDir {
     /// The checkpoint of the newest epoch.
     pub fn last(&self) -> PathBuf {
         self.path("last/model.safetensors")
+    }
+
+    /// The checkpoint of an epoch that is kept.
+    pub fn epoch(&self, epoch: usize) -> PathBuf {
+        self.path(&format!("epochs/{epoch:04}.safetensors"))
     }
 
     fn environments_path(&self) -> PathBuf {

@@ -32,6 +32,18 @@ fn logits(
     Ok(logits)
 }
 
+/// The network's embedding of every picture of a split; `progress` hears how many more are done.
+pub fn embeddings(model: &Model, data: &DataSet, progress: &mut dyn FnMut(usize)) -> Result<Vec<Vec<f32>>, TrainError> {
+    let making = Making { data, preprocess: &model.card().preprocess, changes: None, epoch: 0 };
+    let indices: Vec<usize> = (0..data.len()).collect();
+    let mut rows = Vec::with_capacity(data.len());
+    for batch in indices.chunks(BATCH) {
+        rows.extend(model.embeddings(making.images(batch, batch[0] as u64)?));
+        progress(batch.len());
+    }
+    Ok(rows)
+}
+
 /// Predictions of a model on a split; the split's classes must be among the model's, and the probability of the others
 /// is shared out. `changes` are made to every picture, the same ones whenever this is called.
 pub fn measure(

@@ -26,7 +26,7 @@ use emoxide::zoo::Model;
 
 use epoch::train_epoch;
 pub use loader::Changes;
-pub use measure::{measure, subject};
+pub use measure::{embeddings, measure, subject};
 pub use rehearsal::Rehearsal;
 use splits::{Splits, chosen_by, deciding};
 use state::State;
@@ -260,6 +260,9 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
         model.save(&run.last())?;
         if better {
             model.save(&run.best())?;
+        }
+        if recipe.run.keep_every.is_some_and(|every| epoch.is_multiple_of(every)) {
+            model.save(&run.epoch(epoch))?;
         }
         state.progress.epochs = epoch;
         state.progress.rows.push(row.clone());

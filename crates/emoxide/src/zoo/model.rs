@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use emoxide_engine::Precision;
 
 use super::executor::{Executor, Why};
 use crate::image::RgbImage;
 use crate::labels::Classes;
-use crate::models::{self, AttentionAxes, Network};
+use crate::models::{self, AttentionAxes, Classifier, Network};
 use crate::weights::checkpoint::{self, Card, CheckpointError, Measured};
 
 /// What a model attends to in some faces: the maps of one name.
@@ -146,11 +146,34 @@ impl Model {
     /// # Panics
     /// If the values are no whole number of images.
     pub fn run(&self, images: Vec<f32>) -> Vec<f32> {
+        let shape = self.shape(&images);
+        self.executor().run(&self.network, shape, images, &self.device)
+    }
+
+    /// What the last layer reads of preprocessed images `[batch, channels, rows, cols]`: one row of the network's embedding
+    /// an image. Burn computes it, whatever computes the logits, and the mirror image is left out.
+    ///
+    /// # Panics
+    /// As [`scores`](Self::scores).
+    pub fn embeddings(&self, images: Vec<f32>) -> Vec<Vec<f32>> {
+        if images.is_empty() {
+            return Vec::new();
+        }
+        let shape = self.shape(&images);
+        let images = TensorData::new(images, shape);
+        let embedding = self.network.embed(self.network.features(Tensor::<4>::from_data(images, &self.device)));
+        let width = embedding.dims()[1];
+        let values: Vec<f32> =
+            embedding.into_data().try_into_vec().expect("embeddings are 32-bit floats on every device that is opened");
+        values.chunks_exact(width).map(<[f32]>::to_vec).collect()
+    }
+
+    /// `[batch, channels, rows, cols]` of preprocessed images.
+    fn shape(&self, images: &[f32]) -> [usize; 4] {
         let [channels, rows, cols] = self.card.preprocess.input();
         let len = channels * rows * cols;
         assert_eq!(images.len() % len, 0, "values of whole images");
-        let shape = [images.len() / len, channels, rows, cols];
-        self.executor().run(&self.network, shape, images, &self.device)
+        [images.len() / len, channels, rows, cols]
     }
 
     /// What the network attends to in faces, by name; nothing for networks without attention. Burn computes it, operation by
