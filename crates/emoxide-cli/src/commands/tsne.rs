@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         },
         subtitle: format!("embeddings by t-SNE, perplexity {}", arguments.perplexity),
         classes,
-        groups: sets.iter().map(|(role, data)| group(*role, data)).collect(),
+        groups: groups(&sets),
         panels,
     };
     for (path, form) in arguments.output.iter().zip(forms) {
@@ -181,17 +181,16 @@ fn panels(
     Ok(panels)
 }
 
-/// What stands above the panels: the epochs, where the models are epochs of one run; the models' or the files' names,
-/// where these differ; or else the models as they were named.
+/// What stands above the panels: the epochs, where the models are epochs of one run, with the files' names where an epoch
+/// is there twice; otherwise the models' names, or the files'; the models as they were named where all that is not enough.
 fn titles(models: &[String], cards: &[Card]) -> Vec<String> {
     let stem = |model: &String| Some(Path::new(model).file_stem()?.to_string_lossy().into_owned());
     let names: Vec<String> = cards.iter().map(|card| card.name.clone()).collect();
     let one_run = cards.iter().all(|card| card.name == names[0] && card.provenance.epoch > 0);
-    let epochs = || cards.iter().map(|card| format!("epoch {}", card.provenance.epoch)).collect();
-    let candidates = [
-        if one_run { epochs() } else { names },
-        models.iter().map(|model| stem(model).unwrap_or_else(|| model.clone())).collect(),
-    ];
+    let epochs: Vec<String> = cards.iter().map(|card| format!("epoch {}", card.provenance.epoch)).collect();
+    let stems: Vec<String> = models.iter().map(|model| stem(model).unwrap_or_else(|| model.clone())).collect();
+    let both = epochs.iter().zip(&stems).map(|(epoch, stem)| format!("{epoch}, {stem}")).collect();
+    let candidates = if one_run { [epochs, both] } else { [names, stems] };
     candidates.into_iter().find(|titles| all_differ(titles)).unwrap_or_else(|| models.to_vec())
 }
 
@@ -199,11 +198,19 @@ fn all_differ(names: &[String]) -> bool {
     (1..names.len()).all(|index| !names[..index].contains(&names[index]))
 }
 
-fn group(role: Role, data: &DataSet) -> Group {
-    Group {
-        role,
-        name: format!("{} {}", data.name, data.split),
+/// The sets of the figure; those of the same layout and split are told apart by their places in the command line.
+fn groups(sets: &[(Role, DataSet)]) -> Vec<Group> {
+    let name = |data: &DataSet| format!("{} {}", data.name, data.split);
+    let numbered = |index: usize| {
+        let own = name(&sets[index].1);
+        let alike = |sets: &[(Role, DataSet)]| sets.iter().filter(|(_, data)| name(data) == own).count();
+        if alike(sets) > 1 { format!("{own} ({})", 1 + alike(&sets[..index])) } else { own }
+    };
+    let group = |(index, (role, data)): (usize, &(Role, DataSet))| Group {
+        role: *role,
+        name: numbered(index),
         files: data.samples.iter().map(|sample| sample.name.clone()).collect(),
         labels: data.class_indices(),
-    }
+    };
+    sets.iter().enumerate().map(group).collect()
 }

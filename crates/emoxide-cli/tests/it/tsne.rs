@@ -42,7 +42,7 @@ fn kept_epochs_become_panels() {
     assert!(files == drawn(), "the same pictures and models give other bytes");
 
     let svg = String::from_utf8(files[0].clone()).unwrap();
-    for text in ["epoch 1", "epoch 2", "resnet-tiny.drawn", "happiness", "source", "folder all, 70 pictures"] {
+    for text in ["epoch 1", "epoch 2", "resnet-tiny.drawn", "happiness", "source", "folder all (2), 70 pictures"] {
         assert!(svg.lines().any(|line| line.trim() == text), "{text}");
     }
     let count = |mark: &str| svg.matches(mark).count();

@@ -156,7 +156,10 @@ impl Embeddings {
         // One scale for both axes: distances are what is shown.
         let scale = f64::from(PANEL - 2 * INSET) / wide.max(tall).max(f64::MIN_POSITIVE);
         let half = f64::from(PANEL) / 2.0;
-        for ((group, index), [x, y]) in self.pictures().zip(&panel.plane.points) {
+        // The groups take turns, so that none covers another.
+        let mut marks: Vec<_> = self.pictures().zip(&panel.plane.points).collect();
+        marks.sort_by_key(|((_, index), _)| *index);
+        for ((group, index), [x, y]) in marks {
             let at = (f64::from(left) + half + scale * (x - middle_x), f64::from(top) + half - scale * (y - middle_y));
             mark(canvas, group.role, at, colour(self.class(group, index)))?;
         }
