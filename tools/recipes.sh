@@ -13,7 +13,7 @@ two_steps() {
     local recipe="$1" data=() layout
     while ! "$emoxide" train "$recipe" "${data[@]}" --run-dir "$work/run" --quiet --set schedule.epochs=1 \
         --set run.max_steps=2 --set run.batch_size=2 --set run.accumulate=1 >"$work/log" 2>&1; do
-        layout=$(sed -n 's/.*the recipe needs the data set `\([a-z0-9]*\)`.*/\1/p' "$work/log")
+        layout=$(sed -n 's/.*the recipe needs the data set `\([a-z0-9-]*\)`.*/\1/p' "$work/log")
         case " ${data[*]} " in *" ${layout:-none}="*) layout= ;; esac
         [ -n "$layout" ] || return 1
         [ -d "$work/$layout" ] || "$emoxide" data synth --layout "$layout" --out "$work/$layout" --per-class 4 >"$work/log" 2>&1 || return 1
