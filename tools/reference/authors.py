@@ -8,6 +8,7 @@ torch 2.15, torchvision of the same release, numpy, safetensors (through the twi
 import dataclasses
 import pathlib
 import pickle
+import re
 from collections import OrderedDict
 from typing import Callable
 
