@@ -12,6 +12,7 @@ mod fit;
 mod import;
 mod key_maps;
 mod keys;
+mod machine;
 mod npz;
 mod paddle;
 mod pickle;

@@ -4,7 +4,6 @@
 //! tensors stands a table of the names that Paddle uses inside, and in files of protocols 2 and 3 a table of the tensors
 //! that were cut into slices of less than a gigabyte. Reference: `paddle.framework.io` of Paddle 2.6 and 3.3.
 
-mod machine;
 mod objects;
 #[cfg(test)]
 mod tests;
@@ -18,9 +17,10 @@ use burn::tensor::{DType, TensorData};
 use burn_store::bridge;
 use burn_store::burn_pack::Tensor as Packed;
 
-use self::values::{Array, Data, Id, Value, Values};
+use self::values::{Array, Own, Value};
 use super::WeightsError;
 use super::contents::WRAPPERS;
+use super::machine::{self, Data, Id};
 use super::pickle::{self, Refusal};
 
 /// Files that are read at most, in bytes: the whole lies in memory.
@@ -110,7 +110,7 @@ fn state_dict(bytes: &[u8]) -> Result<Vec<Tensor>, Refusal> {
 /// What the machine made of a file.
 struct Pickle<'a> {
     bytes: &'a [u8],
-    values: Values,
+    values: Vec<Value>,
 }
 
 impl<'a> Pickle<'a> {
@@ -148,10 +148,10 @@ impl<'a> Pickle<'a> {
     /// The array of a tensor, which in a wrapped state dict stands behind its inner name.
     fn array(&self, id: Id) -> Option<&Array> {
         match self.get(id) {
-            Value::Array(array) => Some(array),
+            Value::Own(Own::Array(array)) => Some(array),
             Value::Tuple(items) => match items.as_slice() {
                 [name, array] => match (self.get(*name), self.get(*array)) {
-                    (Value::Text(_), Value::Array(array)) => Some(array),
+                    (Value::Text(_), Value::Own(Own::Array(array))) => Some(array),
                     _ => None,
                 },
                 _ => None,

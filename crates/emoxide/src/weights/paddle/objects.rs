@@ -1,51 +1,52 @@
 //! The objects that `paddle.save` writes: numpy arrays and their types, a few containers. What a pickle asks to be called
 //! is compared with words here; nothing is called.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use burn::tensor::DType;
 
+use super::super::machine::{Data, Id, Machine, Words, broken};
 use super::super::pickle::Refusal;
-use super::machine::{Machine, broken};
-use super::values::{Array, Data, GLOBALS, Global, Id, Value};
+use super::values::{Array, GLOBALS, Global, Own, Value};
 
 /// Axes of an array at most: numpy's own limit.
 const AXES: usize = 64;
 /// Arguments of a call, and parts of an object's content, that are looked at; none has more than nine.
 const FIELDS: usize = 16;
 
-impl Machine<'_> {
-    /// The word for a global.
-    pub(super) fn global(&mut self, module: Range<usize>, name: Range<usize>) -> Result<(), Refusal> {
-        let [module, name] = [module, name].map(|range| String::from_utf8_lossy(&self.bytes[range]));
+impl Words for Own {
+    const PROTOCOLS: (RangeInclusive<u8>, &'static str) = (2..=4, "`paddle.save` writes 2 to 4");
+
+    fn global(machine: &mut Machine<'_, Self>, module: Range<usize>, name: Range<usize>) -> Result<(), Refusal> {
+        let [module, name] = [module, name].map(|range| String::from_utf8_lossy(&machine.bytes[range]));
         let known = GLOBALS.iter().find(|(modules, known, _)| modules.contains(&&*module) && *known == name);
         let Some(&(_, _, global)) = known else {
             let full: String = format!("{module}.{name}").chars().take(200).collect();
             return Err(Refusal::Asks(format!("`{full}`")));
         };
-        self.push(Value::Global(global))
+        machine.push(Value::Own(Own::Global(global)))
     }
 
-    /// The result of calling a global with a tuple of arguments.
-    pub(super) fn call(&mut self) -> Result<(), Refusal> {
-        let (arguments, callable) = (self.pop()?, self.pop()?);
-        let (Value::Global(global), Value::Tuple(ids)) = (self.get(callable), self.get(arguments)) else {
+    fn call(machine: &mut Machine<'_, Self>) -> Result<(), Refusal> {
+        let (arguments, callable) = (machine.pop()?, machine.pop()?);
+        let (Value::Own(Own::Global(global)), Value::Tuple(ids)) = (machine.get(callable), machine.get(arguments))
+        else {
             return broken("it calls what is no global");
         };
         let global = *global;
-        let arguments: Vec<&Value> = ids.iter().take(FIELDS).map(|id| self.get(*id)).collect();
+        let arguments: Vec<&Value> = ids.iter().take(FIELDS).map(|id| machine.get(*id)).collect();
         let made = match (global, arguments.as_slice()) {
             (Global::Tuple, [Value::Tuple(_)]) => {
                 let items = ids[0];
-                return self.push_id(items);
+                return machine.push_id(items);
             }
             (
                 Global::Reconstruct,
-                [Value::Global(Global::NdArray), Value::Tuple(_), Value::Bytes(_) | Value::Text(_)],
-            ) => Value::Hollow,
-            (Global::DType, [code, Value::Int(_), Value::Int(_)]) => Value::Type(self.dtype(code)?),
+                [Value::Own(Own::Global(Global::NdArray)), Value::Tuple(_), Value::Bytes(_) | Value::Text(_)],
+            ) => Value::Own(Own::Hollow),
+            (Global::DType, [code, Value::Int(_), Value::Int(_)]) => Value::Own(Own::Type(machine.dtype(code)?)),
             (Global::Encode, [Value::Text(text), Value::Text(encoding)])
-                if matches!(&self.bytes[encoding.clone()], b"latin1" | b"latin-1") =>
+                if matches!(&machine.bytes[encoding.clone()], b"latin1" | b"latin-1") =>
             {
                 Value::Bytes(Data { range: text.clone(), latin: true })
             }
@@ -57,9 +58,51 @@ impl Machine<'_> {
                 )));
             }
         };
-        self.push(made)
+        machine.push(made)
     }
 
+    fn build(machine: &mut Machine<'_, Self>) -> Result<(), Refusal> {
+        let content = machine.pop()?;
+        let target = machine.top()?;
+        let Value::Tuple(content) = machine.get(content) else {
+            return broken("it fills a value with what is no tuple");
+        };
+        let content: Vec<&Value> = content.iter().take(FIELDS).map(|id| machine.get(*id)).collect();
+        let filled = match (machine.get(target), content.as_slice()) {
+            (Value::Own(Own::Type(dtype)), [Value::Int(_), order, Value::Plain, Value::Plain, Value::Plain, ..]) => {
+                let (Value::Text(order) | Value::Bytes(Data { range: order, .. })) = order else {
+                    return broken("the byte order of a numpy type is no text");
+                };
+                match &machine.bytes[order.clone()] {
+                    b"<" | b"=" | b"|" => Value::Own(Own::LittleType(*dtype)),
+                    _ => return Err(Refusal::Asks("numpy arrays in big-endian order".to_owned())),
+                }
+            }
+            (
+                Value::Own(Own::Hollow),
+                [
+                    Value::Int(_),
+                    Value::Tuple(shape),
+                    Value::Own(Own::LittleType(dtype)),
+                    Value::Int(fortran),
+                    Value::Bytes(data),
+                ],
+            ) => Value::Own(Own::Array(machine.array(shape, *dtype, *fortran != 0, data)?)),
+            _ => return Err(Refusal::Asks("an object that is no numpy array".to_owned())),
+        };
+        if let Value::Own(Own::Array(array)) = &filled {
+            // What arrays hold stands in the file once for each: so little can be asked of those who read them.
+            machine.held += array.data.range.len();
+            if machine.held > machine.bytes.len() {
+                return broken("its arrays hold more than the file");
+            }
+        }
+        machine.values[target as usize] = filled;
+        Ok(())
+    }
+}
+
+impl Machine<'_, Own> {
     /// Paddle has no numpy type for bfloat16 and writes such numbers as unsigned integers of 16 bits.
     fn dtype(&self, code: &Value) -> Result<DType, Refusal> {
         let (Value::Text(code) | Value::Bytes(Data { range: code, .. })) = code else {
@@ -80,39 +123,6 @@ impl Machine<'_> {
                 return Err(Refusal::Asks(format!("numpy arrays of type `{code}`")));
             }
         })
-    }
-
-    /// Gives the value below the top of the stack the content on top of it.
-    pub(super) fn build(&mut self) -> Result<(), Refusal> {
-        let content = self.pop()?;
-        let target = self.top()?;
-        let Value::Tuple(content) = self.get(content) else { return broken("it fills a value with what is no tuple") };
-        let content: Vec<&Value> = content.iter().take(FIELDS).map(|id| self.get(*id)).collect();
-        let filled = match (self.get(target), content.as_slice()) {
-            (Value::Type(dtype), [Value::Int(_), order, Value::Plain, Value::Plain, Value::Plain, ..]) => {
-                let (Value::Text(order) | Value::Bytes(Data { range: order, .. })) = order else {
-                    return broken("the byte order of a numpy type is no text");
-                };
-                match &self.bytes[order.clone()] {
-                    b"<" | b"=" | b"|" => Value::LittleType(*dtype),
-                    _ => return Err(Refusal::Asks("numpy arrays in big-endian order".to_owned())),
-                }
-            }
-            (
-                Value::Hollow,
-                [Value::Int(_), Value::Tuple(shape), Value::LittleType(dtype), Value::Int(fortran), Value::Bytes(data)],
-            ) => Value::Array(self.array(shape, *dtype, *fortran != 0, data)?),
-            _ => return Err(Refusal::Asks("an object that is no numpy array".to_owned())),
-        };
-        if let Value::Array(array) = &filled {
-            // What arrays hold stands in the file once for each: so little can be asked of those who read them.
-            self.held += array.data.range.len();
-            if self.held > self.bytes.len() {
-                return broken("its arrays hold more than the file");
-            }
-        }
-        self.values[target as usize] = filled;
-        Ok(())
     }
 
     fn array(&self, shape: &[Id], dtype: DType, fortran: bool, data: &Data) -> Result<Array, Refusal> {

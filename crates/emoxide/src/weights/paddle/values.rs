@@ -1,14 +1,11 @@
-//! What a pickle of Paddle is made of. Values lie in one list and refer to each other by their place in it, so that no
-//! nesting is too deep; text and data stay in the file's bytes.
-
-use std::ops::Range;
+//! What a pickle of Paddle is made of.
 
 use burn::tensor::DType;
 
-/// The place of a value in [`Values`].
-pub(super) type Id = u32;
-/// All values that a pickle made.
-pub(super) type Values = Vec<Value>;
+use super::super::machine::Data;
+
+/// A value of the machine.
+pub(super) type Value = super::super::machine::Value<Own>;
 
 /// The globals that `paddle.save` needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,14 +37,6 @@ pub(super) const GLOBALS: &[(&[&str], &str, Global)] = &[
     (&["collections"], "OrderedDict", Global::OrderedDict),
 ];
 
-/// Bytes of the file.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Data {
-    pub(super) range: Range<usize>,
-    /// Whether they are UTF-8 whose characters are the bytes meant.
-    pub(super) latin: bool,
-}
-
 /// A numpy array, whose data has the length that its type and shape say.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Array {
@@ -58,18 +47,9 @@ pub(super) struct Array {
     pub(super) data: Data,
 }
 
-/// What a pickle holds.
+/// What a pickle of Paddle holds beside plain containers.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    /// `None`, or a fractional number: never looked at.
-    Plain,
-    Int(i64),
-    /// UTF-8 in the file's bytes.
-    Text(Range<usize>),
-    Bytes(Data),
-    Tuple(Vec<Id>),
-    List(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
+pub(super) enum Own {
     Global(Global),
     /// A numpy type; its byte order follows.
     Type(DType),

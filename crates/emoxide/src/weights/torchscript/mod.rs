@@ -3,7 +3,6 @@
 //!
 //! Reference: `torch/csrc/jit/serialization` of PyTorch 2.
 
-mod machine;
 mod objects;
 
 use std::borrow::Cow;
@@ -17,8 +16,9 @@ use fs_err::File;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use self::objects::{Id, Tensor, Value};
+use self::objects::{Own, Tensor, Value};
 use super::WeightsError;
+use super::machine::{self, Id};
 use super::pickle::Refusal;
 
 /// Names in an archive, and bytes of one, at most.
@@ -97,14 +97,14 @@ fn data(path: &Path, file: &str, tensor: &Tensor) -> Result<TensorData, PackErro
 
 /// The tensors in a pickle of nested modules.
 fn named(pickle: &[u8]) -> Result<Vec<(String, Tensor)>, Refusal> {
-    let (values, root) = machine::run(pickle)?;
+    let (values, root): (Vec<Value>, Id) = machine::run(pickle)?;
     let mut tensors = Vec::new();
     let (mut waiting, mut seen): (Vec<(String, Id)>, usize) = (vec![(String::new(), root)], 0);
-    if !matches!(values[root as usize], Value::Object(_)) {
+    if !matches!(values[root as usize], Value::Own(Own::Object(_))) {
         return Err(Refusal::Broken("it holds no module".to_owned()));
     }
     while let Some((prefix, id)) = waiting.pop() {
-        let Value::Object(attributes) = &values[id as usize] else { continue };
+        let Value::Own(Own::Object(attributes)) = &values[id as usize] else { continue };
         for (key, value) in attributes {
             let Value::Text(key) = &values[*key as usize] else {
                 return Err(Refusal::Broken("the name of an attribute is no text".to_owned()));
@@ -116,8 +116,8 @@ fn named(pickle: &[u8]) -> Result<Vec<(String, Tensor)>, Refusal> {
                 return Err(Refusal::Broken("its modules hold more than a network does".to_owned()));
             }
             match &values[*value as usize] {
-                Value::Tensor(tensor) => tensors.push((name, tensor.clone())),
-                Value::Object(_) => waiting.push((name, *value)),
+                Value::Own(Own::Tensor(tensor)) => tensors.push((name, tensor.clone())),
+                Value::Own(Own::Object(_)) => waiting.push((name, *value)),
                 _ => (),
             }
         }

@@ -1,32 +1,24 @@
 //! What `torch.jit.save` writes: modules and tensors. What a pickle asks to be called is compared with words here; nothing
 //! is called.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use burn::tensor::DType;
 
+use super::super::machine::{Id, MOST, Machine, Words, broken};
 use super::super::pickle::Refusal;
-use super::machine::{MOST, Machine, broken};
 
 /// Axes of a tensor at most.
 const AXES: usize = 64;
 /// Bytes of the name of a storage at most.
 const NAME: usize = 256;
 
-/// The place of a value in the list of all.
-pub(super) type Id = u32;
+/// A value of the machine.
+pub(super) type Value = super::super::machine::Value<Own>;
 
-/// What a pickle holds. Text stays in its bytes.
+/// What a pickle of modules holds beside plain containers.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    /// `None`, fractions and containers whose content no tensor needs.
-    Plain,
-    Int(i64),
-    /// UTF-8
-    Text(Range<usize>),
-    Tuple(Vec<Id>),
-    List(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
+pub(super) enum Own {
     Global(Global),
     Storage {
         dtype: DType,
@@ -63,59 +55,96 @@ pub(super) struct Tensor {
     pub(super) strides: Vec<usize>,
 }
 
-impl Machine<'_> {
-    pub(super) fn global(&mut self) -> Result<(), Refusal> {
-        let (module, name) = (self.line()?, self.line()?);
-        let (module, name) = (self.text_of(&module)?, self.text_of(&name)?);
-        let global = match (module, name) {
+impl Words for Own {
+    const PROTOCOLS: (RangeInclusive<u8>, &'static str) = (2..=2, "`torch.jit.save` writes protocol 2");
+
+    fn global(machine: &mut Machine<'_, Self>, module: Range<usize>, name: Range<usize>) -> Result<(), Refusal> {
+        let [module, name] = [module, name].map(|range| String::from_utf8_lossy(&machine.bytes[range]));
+        let global = match (&*module, &*name) {
             ("torch._utils", "_rebuild_tensor_v2") => Some(Global::Tensor),
             ("collections", "OrderedDict") => Some(Global::Container),
             ("torch.jit._pickle", name) if name.starts_with("build_") => Some(Global::Container),
             ("torch", name) => super::dtype(name).map(Global::Storage),
-            _ if module == "__torch__" || module.starts_with("__torch__.") => Some(Global::Class),
+            (module, _) if module == "__torch__" || module.starts_with("__torch__.") => Some(Global::Class),
             _ => None,
         };
         if let Some(global) = global {
-            return self.push(Value::Global(global));
+            return machine.push(Value::Own(Own::Global(global)));
         }
         let full: String = format!("{module}.{name}").chars().take(200).collect();
         Err(Refusal::Asks(format!("`{full}`")))
     }
 
-    /// The storage of a persistent name: the word `storage`, its type, its file, where it was, how many numbers.
-    pub(super) fn storage(&mut self) -> Result<(), Refusal> {
-        let id = self.pop()?;
-        let Value::Tuple(ids) = self.get(id) else { return broken("a persistent name in it is no tuple") };
-        let parts: Vec<&Value> = ids.iter().take(6).map(|id| self.get(*id)).collect();
-        let [Value::Text(_), Value::Global(Global::Storage(dtype)), Value::Text(key), ..] = parts[..] else {
+    fn persistent(machine: &mut Machine<'_, Self>) -> Result<(), Refusal> {
+        let id = machine.pop()?;
+        let Value::Tuple(ids) = machine.get(id) else { return broken("a persistent name in it is no tuple") };
+        let parts: Vec<&Value> = ids.iter().take(6).map(|id| machine.get(*id)).collect();
+        let [Value::Text(_), Value::Own(Own::Global(Global::Storage(dtype))), Value::Text(key), ..] = parts[..] else {
             return broken("a persistent name in it is that of no storage");
         };
         if key.len() > NAME {
             return broken("the name of a storage has no end");
         }
-        let (dtype, key) = (*dtype, self.text_of(key)?.to_owned());
-        self.push(Value::Storage { dtype, key })
+        let (dtype, key) = (*dtype, String::from_utf8_lossy(&machine.bytes[key.clone()]).into_owned());
+        machine.push(Value::Own(Own::Storage { dtype, key }))
     }
 
-    pub(super) fn call(&mut self) -> Result<(), Refusal> {
-        let (arguments, callable) = (self.pop()?, self.pop()?);
-        let (Value::Global(global), Value::Tuple(ids)) = (self.get(callable), self.get(arguments)) else {
+    fn call(machine: &mut Machine<'_, Self>) -> Result<(), Refusal> {
+        let (arguments, callable) = (machine.pop()?, machine.pop()?);
+        let (Value::Own(Own::Global(global)), Value::Tuple(ids)) = (machine.get(callable), machine.get(arguments))
+        else {
             return broken("it calls what is no global");
         };
         let made = match global {
             Global::Container => Value::Plain,
             Global::Tensor => {
-                let arguments: Vec<&Value> = ids.iter().take(8).map(|id| self.get(*id)).collect();
-                Value::Tensor(self.tensor(&arguments)?)
+                let arguments: Vec<&Value> = ids.iter().take(8).map(|id| machine.get(*id)).collect();
+                Value::Own(Own::Tensor(machine.tensor(&arguments)?))
             }
             _ => return Err(Refusal::Asks(format!("a call of {global:?}"))),
         };
-        self.push(made)
+        machine.push(made)
     }
 
+    fn object(machine: &mut Machine<'_, Self>) -> Result<(), Refusal> {
+        let (arguments, class) = (machine.pop()?, machine.pop()?);
+        match (machine.get(class), machine.get(arguments)) {
+            (Value::Own(Own::Global(Global::Class)), Value::Tuple(ids)) if ids.is_empty() => {
+                machine.push(Value::Own(Own::Object(Vec::new())))
+            }
+            _ => broken("it makes an object of what is no module"),
+        }
+    }
+
+    fn build(machine: &mut Machine<'_, Self>) -> Result<(), Refusal> {
+        let content = machine.pop()?;
+        // An object with a state of its own kind, not a module, keeps nothing.
+        let attributes = match machine.get(content) {
+            Value::Dict(attributes) => attributes.clone(),
+            _ => Vec::new(),
+        };
+        machine.held += attributes.len();
+        if machine.held > MOST {
+            return broken("its modules hold too many attributes");
+        }
+        let module = machine.top()?;
+        match &mut machine.values[module as usize] {
+            Value::Own(Own::Object(filled)) => *filled = attributes,
+            _ => return broken("it fills what is no module"),
+        }
+        Ok(())
+    }
+}
+
+impl Machine<'_, Own> {
     fn tensor(&self, arguments: &[&Value]) -> Result<Tensor, Refusal> {
-        let [Value::Storage { dtype, key }, Value::Int(offset), Value::Tuple(shape), Value::Tuple(strides), ..] =
-            arguments
+        let [
+            Value::Own(Own::Storage { dtype, key }),
+            Value::Int(offset),
+            Value::Tuple(shape),
+            Value::Tuple(strides),
+            ..,
+        ] = arguments
         else {
             return broken("a tensor in it is none");
         };
@@ -132,33 +161,5 @@ impl Machine<'_> {
             return broken("the shape of a tensor is none");
         };
         Ok(Tensor { dtype: *dtype, key: key.clone(), offset, shape, strides })
-    }
-
-    /// A module without attributes.
-    pub(super) fn object(&mut self) -> Result<(), Refusal> {
-        let (arguments, class) = (self.pop()?, self.pop()?);
-        match (self.get(class), self.get(arguments)) {
-            (Value::Global(Global::Class), Value::Tuple(ids)) if ids.is_empty() => self.push(Value::Object(Vec::new())),
-            _ => broken("it makes an object of what is no module"),
-        }
-    }
-
-    /// Gives the module below the top of the stack the attributes on top of it.
-    pub(super) fn build(&mut self) -> Result<(), Refusal> {
-        let content = self.pop()?;
-        // An object with a state of its own kind, not a module, keeps nothing.
-        let attributes = match self.get(content) {
-            Value::Dict(attributes) => attributes.clone(),
-            _ => Vec::new(),
-        };
-        self.held += attributes.len();
-        if self.held > MOST {
-            return broken("its modules hold too many attributes");
-        }
-        match self.top()? {
-            Value::Object(filled) => *filled = attributes,
-            _ => return broken("it fills what is no module"),
-        }
-        Ok(())
     }
 }

@@ -1,28 +1,95 @@
-//! The few instructions of Python's pickles that `paddle.save` writes, protocols 2 to 4. A pickle is a program for a stack
-//! machine; this one makes text, numbers, plain containers and numpy arrays, and refuses everything else by name.
+//! The few instructions of Python's pickles, protocols 2 to 4, that files of weights need. A pickle is a program for a stack
+//! machine; this one makes text, numbers and plain containers. What it names, calls and fills beside them is compared with
+//! the words of the kind of file ([`Words`]), and everything else refused by name: nothing is called.
 //!
-//! Reference: `pickletools` of Python 3.11; `paddle.framework.io` of Paddle 2.6 and 3.3.
+//! Reference: `pickletools` of Python 3.11.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-use super::super::pickle::Refusal;
-use super::values::{Data, Id, Value, Values};
+use super::pickle::Refusal;
 
 /// Values, and values on the stack, at most; a state dict needs about thirty for a tensor.
-const MOST: usize = 1 << 20;
+pub(super) const MOST: usize = 1 << 20;
 /// Length of the lines of a global at most.
 const LINE: usize = 4096;
 
+/// The place of a value in [`Values`].
+pub(super) type Id = u32;
+/// All values that a pickle made. They refer to each other by their place, so that no nesting is too deep.
+pub(super) type Values<W> = Vec<Value<W>>;
+
+/// Bytes of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Data {
+    pub(super) range: Range<usize>,
+    /// Whether they are UTF-8 whose characters are the bytes meant.
+    pub(super) latin: bool,
+}
+
+/// What a pickle holds; text and data stay in the file's bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value<W> {
+    /// `None`, a fractional number and other things that are never looked at.
+    Plain,
+    Int(i64),
+    /// UTF-8
+    Text(Range<usize>),
+    Bytes(Data),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    /// A value that only this kind of file has.
+    Own(W),
+}
+
+/// What one kind of file makes beside plain containers. The operands of each instruction are on the machine's stack, and its
+/// result goes there.
+pub(super) trait Words: Sized {
+    /// The protocols of its pickles, in numbers and in words.
+    const PROTOCOLS: (RangeInclusive<u8>, &'static str);
+
+    /// The word for a global, by the places of its module and its name, which are UTF-8.
+    fn global(machine: &mut Machine<'_, Self>, module: Range<usize>, name: Range<usize>) -> Result<(), Refusal>;
+
+    /// The result of calling a global with a tuple of arguments.
+    fn call(machine: &mut Machine<'_, Self>) -> Result<(), Refusal>;
+
+    /// Gives the value below the top of the stack the content on top of it.
+    fn build(machine: &mut Machine<'_, Self>) -> Result<(), Refusal>;
+
+    /// What a persistent name stands for.
+    fn persistent(_: &mut Machine<'_, Self>) -> Result<(), Refusal> {
+        Err(unknown(b'Q'))
+    }
+
+    /// An object of a class, before its content.
+    fn object(_: &mut Machine<'_, Self>) -> Result<(), Refusal> {
+        Err(unknown(0x81))
+    }
+}
+
+fn unknown(instruction: u8) -> Refusal {
+    Refusal::Asks(format!("the instruction 0x{instruction:02x}"))
+}
+
 /// Runs the pickle in `bytes`, which it must be all of. → the values, and which of them is the result
-pub(super) fn run(bytes: &[u8]) -> Result<(Values, Id), Refusal> {
-    let mut machine = Machine { bytes, ..Machine::default() };
+pub(super) fn run<W: Words>(bytes: &[u8]) -> Result<(Values<W>, Id), Refusal> {
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        values: Values::new(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: BTreeMap::new(),
+        held: 0,
+    };
     if machine.byte()? != 0x80 {
         return broken("it does not begin as a pickle does");
     }
-    let protocol = machine.byte()?;
-    if !(2..=4).contains(&protocol) {
-        return broken(format!("pickle protocol {protocol}, where `paddle.save` writes 2 to 4"));
+    let (protocol, (known, written)) = (machine.byte()?, W::PROTOCOLS);
+    if !known.contains(&protocol) {
+        return broken(format!("pickle protocol {protocol}, where {written}"));
     }
     while machine.step()? {}
     if machine.at != bytes.len() {
@@ -38,20 +105,19 @@ pub(super) fn broken<T>(problem: impl Into<String>) -> Result<T, Refusal> {
 }
 
 /// A pickle being read.
-#[derive(Default)]
-pub(super) struct Machine<'a> {
+pub(super) struct Machine<'a, W> {
     pub(super) bytes: &'a [u8],
     at: usize,
-    pub(super) values: Values,
+    pub(super) values: Values<W>,
     stack: Vec<Id>,
     /// Heights of the stack where marks stand.
     marks: Vec<usize>,
     memo: BTreeMap<u32, Id>,
-    /// Bytes of all arrays so far.
+    /// What the words count: bytes of arrays, attributes of modules.
     pub(super) held: usize,
 }
 
-impl Machine<'_> {
+impl<W: Words> Machine<'_, W> {
     /// Carries out one instruction; `false` after the last.
     fn step(&mut self) -> Result<bool, Refusal> {
         match self.byte()? {
@@ -113,18 +179,21 @@ impl Machine<'_> {
             b'j' => self.length(4).and_then(|at| self.recall(at as u32))?,
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.global(module, name)?;
+                W::global(self, module, name)?;
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let (Value::Text(module), Value::Text(name)) = (self.get(module), self.get(name)) else {
                     return broken("the name of a global is no text");
                 };
-                self.global(module.clone(), name.clone())?;
+                let (module, name) = (module.clone(), name.clone());
+                W::global(self, module, name)?;
             }
-            b'R' => self.call()?,
-            b'b' => self.build()?,
-            other => return Err(Refusal::Asks(format!("the instruction 0x{other:02x}"))),
+            b'Q' => W::persistent(self)?,
+            b'R' => W::call(self)?,
+            0x81 => W::object(self)?,
+            b'b' => W::build(self)?,
+            other => return Err(unknown(other)),
         }
         Ok(true)
     }
@@ -160,7 +229,7 @@ impl Machine<'_> {
         Ok(line)
     }
 
-    pub(super) fn push(&mut self, value: Value) -> Result<(), Refusal> {
+    pub(super) fn push(&mut self, value: Value<W>) -> Result<(), Refusal> {
         if self.values.len() >= MOST {
             return broken(format!("it makes more than {MOST} values"));
         }
@@ -196,7 +265,7 @@ impl Machine<'_> {
         }
     }
 
-    pub(super) fn get(&self, id: Id) -> &Value {
+    pub(super) fn get(&self, id: Id) -> &Value<W> {
         &self.values[id as usize]
     }
 
