@@ -172,7 +172,7 @@ fn fer2013_and_fer_plus_share_their_pictures() {
     arguments.extend(["--set", seven]);
     let output = run(&arguments);
     assert_eq!(output.status.code(), Some(1));
-    let said = "ferplus valid and fer2013 test are both labels for the PublicTest pictures";
+    let said = "ferplus valid and fer2013 test are both of the PublicTest pictures of FER2013";
     assert!(err(&output).contains(said), "{}", err(&output));
 }
 

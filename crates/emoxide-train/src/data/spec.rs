@@ -100,15 +100,37 @@ impl Layout {
         }
     }
 
-    /// The parts of FER2013, as its table names them, whose pictures a split holds: FER+ gives the same pictures other
-    /// labels, the rest have none of them.
-    pub(crate) fn fer2013_parts(self, split: Split) -> Vec<&'static str> {
-        let holds: fn(&str, Split) -> Option<bool> = match self {
-            Self::Fer2013 => fer2013::usage_in_split,
-            Self::FerPlus => ferplus::fer2013_part,
-            _ => return Vec::new(),
+    /// The parts of a collection of pictures that a split holds, for layouts of which several are of the same pictures:
+    /// FER2013 and FER+ with labels of their own, RAF-DB's and SFEW's original pictures and the faces cut out of them.
+    pub(crate) fn pictures(self, split: Split) -> Vec<&'static str> {
+        let fer2013 = |holds: fn(&str, Split) -> Option<bool>| {
+            let parts = [
+                ("Training", "the Training pictures of FER2013"),
+                ("PublicTest", "the PublicTest pictures of FER2013"),
+                ("PrivateTest", "the PrivateTest pictures of FER2013"),
+            ];
+            parts.into_iter().filter(|(part, _)| holds(part, split) == Some(true)).map(|(_, words)| words).collect()
         };
-        ["Training", "PublicTest", "PrivateTest"].into_iter().filter(|part| holds(part, split) == Some(true)).collect()
+        let by_split = |parts: [(Split, &'static str); 2]| {
+            parts
+                .into_iter()
+                .filter(|(part, _)| split == *part || split == Split::All)
+                .map(|(_, words)| words)
+                .collect()
+        };
+        match self {
+            Self::Fer2013 => fer2013(fer2013::usage_in_split),
+            Self::FerPlus => fer2013(ferplus::fer2013_part),
+            Self::RafDb | Self::RafDbOriginal => by_split([
+                (Split::Train, "the training pictures of RAF-DB"),
+                (Split::Test, "the test pictures of RAF-DB"),
+            ]),
+            Self::Sfew | Self::SfewAligned => by_split([
+                (Split::Train, "the training pictures of SFEW"),
+                (Split::Valid, "the validation pictures of SFEW"),
+            ]),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -227,4 +249,23 @@ pub struct DataOptions {
     pub drop: Vec<Expression>,
     /// Whether red and blue change places in every picture.
     pub bgr: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Layout, Split};
+
+    #[test]
+    fn layouts_of_the_same_pictures_are_known() {
+        let shared = |one: (Layout, Split), other: (Layout, Split)| {
+            let held = other.0.pictures(other.1);
+            one.0.pictures(one.1).iter().any(|part| held.contains(part))
+        };
+        assert!(shared((Layout::Sfew, Split::Train), (Layout::SfewAligned, Split::Train)));
+        assert!(shared((Layout::RafDbOriginal, Split::All), (Layout::RafDb, Split::Test)));
+        assert!(shared((Layout::FerPlus, Split::Test), (Layout::Fer2013, Split::Test)));
+        assert!(!shared((Layout::Sfew, Split::Train), (Layout::SfewAligned, Split::Valid)));
+        assert!(!shared((Layout::FerPlus, Split::Train), (Layout::Fer2013, Split::Test)));
+        assert!(!shared((Layout::Jaffe, Split::All), (Layout::Jaffe, Split::All)), "of one set the names tell");
+    }
 }

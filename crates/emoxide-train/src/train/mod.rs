@@ -122,15 +122,13 @@ pub enum TrainError {
         example: String,
     },
     /// The same pictures on both sides, each side with labels of its own.
-    #[error(
-        "{first} and {second} are both labels for the {part} pictures of FER2013: figures would be too good; choose splits that do not overlap"
-    )]
+    #[error("{first} and {second} are both of {part}: figures would be too good; choose splits that do not overlap")]
     SamePictures {
         /// One part of the data.
         first: String,
         /// The other.
         second: String,
-        /// The part of FER2013 that is in both.
+        /// The pictures that are in both, in words.
         part: &'static str,
     },
     /// An augmentation that does not fit the pictures.

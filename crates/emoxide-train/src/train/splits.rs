@@ -69,15 +69,15 @@ impl Splits {
     }
 }
 
-/// Refuses two parts of the data that share pictures: of one data set by their names, of FER2013 and FER+, which label
-/// the same pictures, by the parts of FER2013 that their splits hold. Copies in other data sets, such as class folders
-/// made from FER2013, are not found.
+/// Refuses two parts of the data that share pictures: of one data set by their names, of two that are of the same pictures,
+/// such as FER2013 and FER+, by the parts that their splits hold. Copies in other data sets, such as class folders made
+/// from FER2013, are not found.
 fn refuse_overlap(first: (&Part, &DataSet), second: (&Part, &DataSet)) -> Result<(), TrainError> {
     let title = |part: &Part| format!("{} {}", part.set, part.split);
-    let fer2013_parts = |part: &Part| part.set.fer2013_parts(part.split);
+    let pictures = |part: &Part| part.set.pictures(part.split);
     if first.0.set != second.0.set {
-        let held = fer2013_parts(second.0);
-        return match fer2013_parts(first.0).into_iter().find(|part| held.contains(part)) {
+        let held = pictures(second.0);
+        return match pictures(first.0).into_iter().find(|part| held.contains(part)) {
             Some(part) => Err(TrainError::SamePictures { first: title(first.0), second: title(second.0), part }),
             None => Ok(()),
         };
