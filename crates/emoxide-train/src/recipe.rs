@@ -155,6 +155,10 @@ pub struct Run {
     /// Every so many epochs the checkpoint is kept in `epochs/`, beside the newest and the chosen one. Absent: none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_every: Option<usize>,
+    /// Memory, in MiB, for what the frozen part of the network says of pictures, so that those that come again unchanged
+    /// are not shown to it again; it changes no figure. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_cache: Option<usize>,
     /// What the convolutions of a step multiply, `f32` or `bf16`; the latter on a CPU only.
     #[serde(default)]
     pub precision: TrainingPrecision,
@@ -269,6 +273,10 @@ impl Recipe {
         check(run.accumulate > 0, "run.accumulate", run.accumulate, "1 means no accumulation")?;
         check(run.max_steps != Some(0), "run.max_steps", 0, "at least one step is needed; leave it out for no limit")?;
         check(run.keep_every != Some(0), "run.keep_every", 0, "1 keeps every epoch; leave it out to keep none")?;
+        let size = run.frozen_cache;
+        check(size != Some(0), "run.frozen_cache", 0, "at least 1 MiB is needed; leave it out for none")?;
+        let frozen = size.is_none() || !network.config.frozen().is_empty();
+        check(frozen, "run.frozen_cache", size.unwrap_or(0), "this network has no frozen part; leave it out")?;
         let decay = run.ema.unwrap_or(0.0);
         check((0.0..1.0).contains(&decay), "run.ema", decay, "a decay lies between 0 and 1")?;
         let share = data.hold_out;

@@ -7,7 +7,7 @@ use std::process::Output;
 use emoxide::models::NetworkConfig;
 use serde_json::Value;
 
-use crate::train::{killed_and_resumed, quick, texts};
+use crate::train::{killed_and_resumed, metrics, quick, texts};
 use crate::{err, out, run};
 
 macro_rules! trunk {
@@ -175,7 +175,17 @@ fn a_killed_run_with_a_frozen_part_resumes_to_the_same_numbers() {
     let data = folder.path().join("faces");
     draw(&data, "40");
     let network = format!("network={{{CAFE}}}");
-    killed_and_resumed(folder.path(), &data, &["--set", &network, "--set", CHANNELS, "--set", "schedule.epochs=3"]);
+    let sets = ["--set", &network, "--set", CHANNELS, "--set", "schedule.epochs=3"];
+    let killed = killed_and_resumed(folder.path(), &data, &sets);
+
+    // The same run where the tower sees no picture twice.
+    let cached = folder.path().join("cached");
+    let output = run(&texts(&quick(&data, &cached, &[&sets[..], &["--set", "run.frozen_cache=1"]].concat())));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(metrics(&cached), metrics(&killed));
+    let [one, two] = [&cached, &killed].map(|run| fs_err::read(run.join("predictions.csv")).unwrap());
+    assert!(one == two, "the predictions differ");
+
     let network = format!("network={{{CAFE}, weights='nowhere.pth'}}");
     let told = |network: &str, run_dir: &str| {
         let run_dir = folder.path().join(run_dir);

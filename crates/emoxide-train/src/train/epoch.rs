@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Tensor, TensorData};
 use emoxide::device::with_precision;
-use emoxide::models::Classifier;
 
+use super::frozen::{FrozenCache, keys};
 use super::loader::{self, Changes, Making};
 use super::state::State;
 use super::{Job, Observer, TrainError};
@@ -20,6 +20,7 @@ pub(super) fn train_epoch(
     job: &Job,
     data: &DataSet,
     state: &mut State,
+    frozen: &mut Option<FrozenCache>,
     epoch: usize,
     observer: &mut dyn Observer,
     stop: &AtomicBool,
@@ -49,11 +50,15 @@ pub(super) fn train_epoch(
                 return Ok(None);
             }
             let batch = batch?;
+            let keys = frozen.as_ref().map(|_| keys(&batch.images, recipe.data.preprocess.len()));
             let images = recipe.data.preprocess.tensor(batch.images, &training);
             let size = images.dims()[0];
             let targets = TensorData::new(batch.targets, [size, recipe.data.classes.len()]);
             let targets = Tensor::<2>::from_data(targets, &training);
-            let outputs = with_precision(recipe.run.precision, || state.network.outputs(images));
+            let outputs = with_precision(recipe.run.precision, || {
+                let seen = frozen.as_mut().zip(keys).map(|(frozen, keys)| frozen.look(&state.network, &images, &keys));
+                state.network.outputs_with(images, seen)
+            });
             let logits = outputs.logits.clone().inner();
             let loss = state.objective.forward(outputs, targets.clone());
             let hits = logits.argmax(1).equal(targets.inner().argmax(1)).int().sum();

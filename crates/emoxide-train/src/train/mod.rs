@@ -6,6 +6,7 @@
 //! step. Optimisers and modules are Burn's.
 
 mod epoch;
+mod frozen;
 mod loader;
 mod measure;
 mod rehearsal;
@@ -25,6 +26,7 @@ use emoxide::weights::start::Started;
 use emoxide::zoo::Model;
 
 use epoch::train_epoch;
+use frozen::FrozenCache;
 pub use loader::Changes;
 pub use measure::{embeddings, measure, subject};
 pub use rehearsal::Rehearsal;
@@ -227,13 +229,14 @@ pub fn train(job: &Job, observer: &mut dyn Observer, stop: &AtomicBool) -> Resul
     }
     let mut events = EventWriter::open(&run.path("events"), next_step(state.progress.epochs))?;
 
+    let mut frozen = FrozenCache::of(recipe);
     let interrupted = |state: &State| Ok(Outcome::Interrupted { epochs: state.progress.epochs });
     for epoch in state.progress.epochs + 1..=recipe.schedule.epochs {
         if recipe.run.max_steps.is_some_and(|most| state.progress.steps >= most) {
             break;
         }
         let begun = Instant::now();
-        let Some(mut row) = train_epoch(job, &splits.train, &mut state, epoch, observer, stop)? else {
+        let Some(mut row) = train_epoch(job, &splits.train, &mut state, &mut frozen, epoch, observer, stop)? else {
             return interrupted(&state);
         };
         if !row.train_loss.is_finite() {

@@ -3,7 +3,9 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use emoxide::models::{CafeConfig, Classifier, ClipConfig, MaskBackbone, Network, NetworkConfig, Stem, TrunkConfig};
+use emoxide::models::{
+    CafeConfig, Classifier, ClipConfig, MaskBackbone, Network, NetworkConfig, Outputs, Stem, TrunkConfig,
+};
 use emoxide_testing::portable;
 use emoxide_train::ema::{Ema, EmaConfig};
 use emoxide_train::loss::{ChannelSeparationConfig, ObjectiveConfig};
@@ -127,4 +129,24 @@ fn the_losses_of_channels_teach_the_mask_and_not_the_classifier() {
         let changed = changed(&plain, &other);
         assert!(changed.iter().all(|name| name.contains(".mask.")) && changed.len() > 10, "{changed:?}");
     }
+}
+
+#[test]
+fn features_that_are_kept_give_the_same_outputs_and_gradients() {
+    let device = Device::flex().autodiff();
+    let network = config(false).init(7, &device);
+    let images = tensor("images", [4, 3, 16, 16], &device);
+    let kept = network.frozen_features(images.clone()).map(|features| features.detach());
+    assert!(kept.is_some() && config(true).init(7, &device).frozen_features(images.clone()).is_none());
+    let step = |outputs: Outputs| {
+        let logits = outputs.logits.clone();
+        let gradients = GradientsParams::from_grads((logits.powi_scalar(2)).sum().backward(), &network);
+        let stepped = OptimiserConfig::Sgd(Sgd::default()).init().step(0.1, network.clone(), gradients);
+        (outputs.embedding.into_data(), outputs.logits.into_data(), snapshot::tensors_of(&stepped))
+    };
+    let (with, without) = (step(network.outputs_with(images.clone(), kept)), step(network.outputs(images)));
+    assert_eq!((with.0, with.1), (without.0, without.1));
+    // The statistics of norms move with every forward pass; the second one saw those of the first.
+    let changed = changed(&with.2, &without.2);
+    assert!(changed.iter().all(|name| name.contains(".running_")), "{changed:?}");
 }

@@ -158,6 +158,23 @@ impl Network {
         self
     }
 
+    /// What a frozen part of the network sees in images `[batch, channels, rows, cols]`: `[batch, width]`. It follows from
+    /// the images alone, whatever training does to the rest, so that it may be kept. Nothing for networks without one.
+    pub fn frozen_features(&self, images: Tensor<4>) -> Option<Tensor<2>> {
+        match self {
+            Self::Cafe(network) => network.frozen_features(images),
+            _ => None,
+        }
+    }
+
+    /// As [`outputs`](Classifier::outputs), with what [`frozen_features`](Self::frozen_features) has said of the images.
+    pub fn outputs_with(&self, images: Tensor<4>, frozen: Option<Tensor<2>>) -> Outputs {
+        match (self, frozen) {
+            (Self::Cafe(network), Some(frozen)) => network.outputs_with(images, frozen),
+            _ => self.outputs(images),
+        }
+    }
+
     /// What the network attends to in images `[batch, channels, rows, cols]`: maps by name, each
     /// `[batch, maps, rows, cols]`. Empty for networks without attention. In training, what is dropped is drawn anew.
     pub fn attention(&self, images: Tensor<4>) -> Vec<(String, Tensor<4>)> {

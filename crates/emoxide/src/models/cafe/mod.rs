@@ -20,7 +20,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor};
 
-use super::{Classifier, Features, MobileNet, ResNet};
+use super::{Classifier, Features, MobileNet, Outputs, ResNet};
 use crate::nn::{Linear, global_average_pool, linear};
 use clip::Clip;
 
@@ -34,6 +34,7 @@ impl CafeConfig {
             mask: masked.then(|| self.backbone.init(self.input_channels, device)),
             fc: linear(self.clip.embedding, classes, device),
             kind: self.mask,
+            frozen: fixed && !self.clip.trainable,
             embedding: self.clip.embedding,
         }
     }
@@ -76,6 +77,8 @@ pub struct Cafe {
     fc: Linear,
     #[module(skip)]
     kind: FeatureMask,
+    /// Whether there are fixed features that training leaves as they are.
+    frozen: bool,
     embedding: usize,
 }
 
@@ -88,6 +91,20 @@ impl Cafe {
             return mean;
         }
         adaptive_avg_pool2d(mean.reshape([batch, 1, 1, channels]), [1, self.embedding]).flatten(1, 3)
+    }
+
+    /// See [`Network::frozen_features`](super::Network::frozen_features).
+    pub(super) fn frozen_features(&self, images: Tensor<4>) -> Option<Tensor<2>> {
+        self.clip.as_ref().filter(|_| self.frozen).map(|clip| clip.forward(images).feature)
+    }
+
+    /// See [`Network::outputs_with`](super::Network::outputs_with).
+    pub(super) fn outputs_with(&self, images: Tensor<4>, frozen: Tensor<2>) -> Outputs {
+        let embedding = match &self.mask {
+            None => frozen,
+            Some(network) => self.embed(Features { map: network.map(images), token: Some(frozen) }),
+        };
+        Outputs { logits: self.classify(embedding.clone()), embedding, attention: None, parallel: None }
     }
 
     /// `mask`: how much of every fixed feature is kept, `[batch, 1, 1, embedding]`; of every block of the image tower,
