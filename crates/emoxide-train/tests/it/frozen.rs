@@ -136,7 +136,7 @@ fn features_that_are_kept_give_the_same_outputs_and_gradients() {
     let device = Device::flex().autodiff();
     let network = config(false).init(7, &device);
     let images = tensor("images", [4, 3, 16, 16], &device);
-    let kept = network.frozen_features(images.clone()).map(|features| features.detach());
+    let kept = network.frozen_features(images.clone()).map(Tensor::detach);
     assert!(kept.is_some() && config(true).init(7, &device).frozen_features(images.clone()).is_none());
     let step = |outputs: Outputs| {
         let logits = outputs.logits.clone();
