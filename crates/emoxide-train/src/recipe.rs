@@ -182,6 +182,9 @@ pub struct Run {
     pub data_licence: String,
 }
 
+/// Most MiB of `run.frozen_cache`: a TiB.
+const LARGEST_CACHE: usize = 1 << 20;
+
 fn one() -> usize {
     1
 }
@@ -274,9 +277,10 @@ impl Recipe {
         check(run.max_steps != Some(0), "run.max_steps", 0, "at least one step is needed; leave it out for no limit")?;
         check(run.keep_every != Some(0), "run.keep_every", 0, "1 keeps every epoch; leave it out to keep none")?;
         let size = run.frozen_cache;
-        check(size != Some(0), "run.frozen_cache", 0, "at least 1 MiB is needed; leave it out for none")?;
+        let (mebibytes, known) = (size.unwrap_or(1), 1..=LARGEST_CACHE);
+        check(known.contains(&mebibytes), "run.frozen_cache", mebibytes, "1 to 1048576 MiB; leave it out for none")?;
         let frozen = size.is_none() || !network.config.frozen().is_empty();
-        check(frozen, "run.frozen_cache", size.unwrap_or(0), "this network has no frozen part; leave it out")?;
+        check(frozen, "run.frozen_cache", mebibytes, "this network has no frozen part; leave it out")?;
         let decay = run.ema.unwrap_or(0.0);
         check((0.0..1.0).contains(&decay), "run.ema", decay, "a decay lies between 0 and 1")?;
         let share = data.hold_out;
@@ -321,6 +325,24 @@ mod tests {
         let count = names.len();
         names.dedup();
         assert!(names.len() == count && count >= 80, "{count} recipes, or names that stand twice: {names:?}");
+    }
+
+    #[test]
+    fn a_cache_fits_the_machine_and_the_network() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+        let load = |recipe: &str, size: &str| {
+            let loaded = Recipe::load(&folder.join(recipe), &[format!("run.frozen_cache={size}")]);
+            loaded.map_err(|error| error.to_string())
+        };
+        assert_eq!(load("cafe/rafdb.toml", "1048576").unwrap().run.frozen_cache, Some(1 << 20));
+        for size in ["0", "1048577", "9223372036854775807"] {
+            let error = load("cafe/rafdb.toml", size).unwrap_err();
+            assert!(error.contains(&format!("`run.frozen_cache` is {size}; 1 to 1048576 MiB")), "{error}");
+        }
+        for recipe in ["pcm/rafdb.toml", "cafe/rafdb-tuned.toml", "cafe/ablation-1-baseline.toml"] {
+            let error = load(recipe, "8").unwrap_err();
+            assert!(error.contains("`run.frozen_cache` is 8; this network has no frozen part"), "{error}");
+        }
     }
 
     /// The recipes of a folder and of the folders in it, but for those named `base`: their files are parts of recipes.

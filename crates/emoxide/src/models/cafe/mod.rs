@@ -34,7 +34,7 @@ impl CafeConfig {
             mask: masked.then(|| self.backbone.init(self.input_channels, device)),
             fc: linear(self.clip.embedding, classes, device),
             kind: self.mask,
-            frozen: fixed && !self.clip.trainable,
+            frozen: !self.frozen().is_empty(),
             embedding: self.clip.embedding,
         }
     }
