@@ -18,7 +18,7 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest description of an array.
 const LONGEST: usize = 1 << 16;
 /// Most numbers of an array.
-const LARGEST: usize = 1 << 32;
+const LARGEST: usize = 1 << 30;
 
 /// Whether a zip archive is one of arrays.
 pub(super) fn opens(path: &Path) -> Result<bool, WeightsError> {
