@@ -14,7 +14,7 @@ use crate::settings::Settings;
 
 /// What only the program that starts a server knows of it.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct Program {
     /// The device as it was asked for, such as `cpu`.
     pub device: String,
     /// Version of the program, with its commit.
@@ -45,7 +45,7 @@ pub(crate) struct About {
 
 impl About {
     /// Asks the recogniser; on its own thread, because the network is compiled and run on a blank picture.
-    pub(crate) fn new(recognizer: &Recognizer, origin: &Origin, settings: &Settings) -> Self {
+    pub(crate) fn new(recognizer: &Recognizer, program: &Program, settings: &Settings) -> Self {
         let model = recognizer.model();
         let card = model.card();
         let names: Vec<&str> = recognizer.classes().iter().map(Expression::name).collect();
@@ -62,12 +62,12 @@ impl About {
         let kinds = || KINDS.map(|(kind, _)| kind).join(", ");
         let limits = &settings.limits;
         let info = json!({
-            "version": origin.version,
+            "version": program.version,
             "model": value(card),
             "classes": names,
             "preprocess": value(&card.preprocess),
             "detector": value(&config),
-            "device": origin.device,
+            "device": program.device,
             "executor": executor,
             "explains": !found.is_empty(),
             "batching": {
@@ -95,7 +95,7 @@ impl About {
         }] });
         Self {
             model: card.name.clone(),
-            device: origin.device.clone(),
+            device: program.device.clone(),
             detector,
             unexplained: found.is_empty().then(kinds),
             info,

@@ -31,7 +31,9 @@ pub enum ApiError {
     #[error("addresses are never fetched; download the picture and send it")]
     Url,
     /// A path on the server where a picture must be.
-    #[error("paths are not read here; send the picture itself (a server started with --allow-paths DIR reads files in DIR)")]
+    #[error(
+        "paths are not read here; send the picture itself (a server started with --allow-paths DIR reads files in DIR)"
+    )]
     Path,
     /// A path that leads nowhere, or out of the folder that may be read.
     #[error("there is no such file in the folder that may be read")]

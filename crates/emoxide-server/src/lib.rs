@@ -19,18 +19,18 @@ mod service;
 mod settings;
 mod upload;
 
-pub use about::Origin;
+pub use about::Program;
 pub use error::ApiError;
 pub use guard::Client;
 pub use service::{Service, StartError};
-pub use settings::{Limits, Settings, Token, TokenError};
+pub use settings::{Limits, Origin, OriginError, Settings, Token, TokenError};
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::http::{Method, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::Router;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -41,7 +41,7 @@ pub type State = Arc<Service>;
 pub fn app(state: State) -> Router {
     let (api, document) = routes::all().split_for_parts();
     let cors = CorsLayer::new()
-        .allow_origin(AllowOrigin::list(state.settings.cors_origins.iter().cloned()))
+        .allow_origin(AllowOrigin::list(state.settings.cors_origins.iter().map(|origin| origin.0.clone())))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, guard::REQUEST_ID])
         .expose_headers([header::RETRY_AFTER, guard::REQUEST_ID]);

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -73,11 +72,15 @@ pub async fn serve(state: State, listener: TcpListener, stop: impl Future<Output
     }
     tracing::info!("stopping");
     state.stop();
-    // Clients in the queue of the system think that they are connected.
-    while let Some(Ok((stream, address))) = listener.accept().now_or_never() {
-        connections.serve(stream, address);
+    // Clients in the queue of the system think that they are connected. Tokio would look there only when it hears of them.
+    match listener.into_std() {
+        Ok(listener) => {
+            while let Ok((stream, address)) = listener.accept() {
+                connections.serve_std(stream, address);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "clients that were about to be accepted are lost"),
     }
-    drop(listener);
     connections.end(&state).await
 }
 
@@ -132,6 +135,14 @@ impl Connections {
             }
             drop(open);
         });
+    }
+
+    /// As [`serve`](Self::serve), for what Tokio did not accept itself.
+    fn serve_std(&self, stream: std::net::TcpStream, address: SocketAddr) {
+        match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+            Ok(stream) => self.serve(stream, address),
+            Err(error) => tracing::debug!(%address, %error, "a connection broke"),
+        }
     }
 
     /// Lets open connections finish, and cuts those that take too long.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use prometheus::{Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 /// Counters of one server.
 #[derive(Clone, Debug)]
@@ -42,7 +44,10 @@ impl Metrics {
             pictures: IntCounter::new("emoxide_pictures_total", "Pictures in answers.")?,
             connections: IntGauge::new("emoxide_connections", "Open connections.")?,
             queue: IntGauge::new("emoxide_queue_depth", "Requests that wait for the recogniser.")?,
-            memory: IntGauge::new("emoxide_upload_bytes", "Bytes of uploads, and of pictures decoded from them, in memory.")?,
+            memory: IntGauge::new(
+                "emoxide_upload_bytes",
+                "Bytes of uploads, and of pictures decoded from them, in memory.",
+            )?,
             registry,
         };
         let collectors: [Box<dyn prometheus::core::Collector>; 8] = [

@@ -12,7 +12,7 @@ use emoxide::recognizer::{Answer, Recognizer, Reply, Request, Worker, WorkerErro
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout_at;
 
-use crate::about::{About, Origin};
+use crate::about::{About, Program};
 use crate::budget::Budget;
 use crate::error::ApiError;
 use crate::guard::Clients;
@@ -54,7 +54,7 @@ impl Service {
     /// Builds the recogniser on its own thread and asks it what it is.
     pub fn start(
         settings: Settings,
-        origin: &Origin,
+        program: &Program,
         build: impl FnOnce() -> Result<Recognizer, Box<dyn Error + Send + Sync>> + Send + 'static,
     ) -> Result<Arc<Self>, StartError> {
         let folder = settings.allow_paths.as_ref().map(fs_err::canonicalize).transpose().map_err(StartError::Folder)?;
@@ -63,7 +63,7 @@ impl Service {
         let batched = move |pictures| counters.batch(pictures);
         let worker = Worker::spawn(settings.batching, batched, build).map_err(StartError::Recognizer)?;
         let (reply, about) = channel();
-        let (asked, limits) = (origin.clone(), settings.clone());
+        let (asked, limits) = (program.clone(), settings.clone());
         worker.run(None, reply, move |recognizer| About::new(recognizer, &asked, &limits))?;
         let about = about.recv().map_err(|_| WorkerError::Stopped)??;
         let cores = available_parallelism().map_or(1, usize::from);

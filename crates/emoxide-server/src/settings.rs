@@ -18,9 +18,34 @@ pub struct Settings {
     /// What clients must know; `None`: nothing.
     pub token: Option<Token>,
     /// Origins whose pages may ask; none: only pages of this server.
-    pub cors_origins: Vec<HeaderValue>,
+    pub cors_origins: Vec<Origin>,
     /// Folder in which paths of a request are read; `None`: paths are refused.
     pub allow_paths: Option<PathBuf>,
+}
+
+/// Scheme and host of pages, such as `https://example.org`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(pub(crate) HeaderValue);
+
+/// Why a text is no origin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OriginError {
+    /// Browsers would never send it.
+    #[error("`{0}` is no origin; write scheme and host alone, such as https://example.org")]
+    Form(String),
+}
+
+impl Origin {
+    /// Takes scheme, host and, where it is not the scheme's own, port.
+    pub fn new(text: &str) -> Result<Self, OriginError> {
+        let wrong = || OriginError::Form(text.to_owned());
+        let host = text.strip_prefix("https://").or(text.strip_prefix("http://")).ok_or_else(wrong)?;
+        if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte)) {
+            return Err(wrong());
+        }
+        HeaderValue::from_str(text).map(Self).map_err(|_| wrong())
+    }
 }
 
 /// What is refused.
@@ -115,6 +140,16 @@ impl std::fmt::Debug for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_are_scheme_and_host() {
+        for origin in ["https://example.org", "http://localhost:3000", "http://[::1]:80"] {
+            assert_eq!(Origin::new(origin).unwrap().0, origin);
+        }
+        for other in ["*", "example.org", "https://", "https://a.org/", "https://a.org b", "file:///a"] {
+            assert_eq!(Origin::new(other), Err(OriginError::Form(other.to_owned())));
+        }
+    }
 
     #[test]
     fn tokens_are_compared_whole_and_never_shown() {

@@ -106,7 +106,8 @@ async fn explain(
     let _place = state.place()?;
     let (image, _charge) = state.picture(picture, deadline).await?;
     let most = options.faces(state.settings.limits.faces);
-    let Looked { mut faces, maps, faces_left_out } = state.alone(deadline, move |recognizer| look(recognizer, image, most)).await?;
+    let Looked { mut faces, maps, faces_left_out } =
+        state.alone(deadline, move |recognizer| look(recognizer, image, most)).await?;
     checked(&state, &faces)?;
     doubt(&mut faces, options);
     let draw = move || draw(faces, maps);
@@ -149,7 +150,8 @@ fn draw(
     maps: Vec<(RgbImage, Vec<Map>, Vec<LeftOut>)>,
 ) -> Result<(Vec<Explained>, Vec<MapLeftOut>), ApiError> {
     let left_out = maps.first().map_or(&[][..], |(_, _, left_out)| left_out);
-    let left_out = left_out.iter().map(|one| MapLeftOut { name: one.name.clone(), reason: one.reason.to_string() }).collect();
+    let left_out =
+        left_out.iter().map(|one| MapLeftOut { name: one.name.clone(), reason: one.reason.to_string() }).collect();
     let mut explained = Vec::new();
     for (face, (crop, maps, _)) in faces.into_iter().zip(&maps) {
         let mut drawn = BTreeMap::new();

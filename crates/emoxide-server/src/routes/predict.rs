@@ -109,7 +109,10 @@ pub(super) fn one(content: &Content) -> Result<(String, Picture), ApiError> {
             let mut images = parts.iter().filter(|part| part.name == "image");
             let image = images.next().ok_or(ApiError::Missing("image"))?;
             if images.next().is_some() {
-                return Err(ApiError::invalid("the form", "it has several files `image`; /v1/predict/batch takes many"));
+                return Err(ApiError::invalid(
+                    "the form",
+                    "it has several files `image`; /v1/predict/batch takes many",
+                ));
             }
             let name = image.file.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "image".to_owned());
             Ok((name, Picture::File(image.bytes.clone())))

@@ -65,7 +65,8 @@ impl Upload {
         let limits = &service.settings.limits;
         let (head, body) = request.into_parts();
         let kind = Kind::of(&head.headers, reads)?;
-        let declared = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let declared =
+            head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if declared.is_some_and(|length| length > limits.body_bytes) {
             return Err(ApiError::BodyTooLarge(limits.body_bytes));
         }
@@ -104,7 +105,11 @@ impl Kind {
         }
     }
 
-    async fn read(self, chunks: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static, files: usize) -> Result<Content, ApiError> {
+    async fn read(
+        self,
+        chunks: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static,
+        files: usize,
+    ) -> Result<Content, ApiError> {
         Ok(match self {
             Self::Json => Content::Json(joined(chunks).await?),
             Self::Form => Content::Form(joined(chunks).await?),

@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn texts_are_told_apart() {
         let read = |text: &str| from_text(text, None, 100);
-        for hello in ["aGVsbG8=", "aGVsbG8", "aGVs\r\nbG8=", "data:image/jpeg;base64,aGVsbG8=", "data:;base64,aGVsbG8"] {
+        for hello in ["aGVsbG8=", "aGVsbG8", "aGVs\r\nbG8=", "data:image/jpeg;base64,aGVsbG8=", "data:;base64,aGVsbG8"]
+        {
             assert_eq!(read(hello).unwrap(), b"hello", "{hello}");
         }
         // A JPEG's base64 begins like a path.

@@ -145,11 +145,7 @@ impl Worker {
         let reply = Box::new(reply);
         self.push(Job::Alone(Box::new(move |recognizer| {
             if reply.wanted() {
-                reply.send(if expired(deadline) {
-                    Err(WorkerError::Expired)
-                } else {
-                    guarded(|| work(recognizer))
-                });
+                reply.send(if expired(deadline) { Err(WorkerError::Expired) } else { guarded(|| work(recognizer)) });
             }
         })))
     }

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use axum::http::HeaderValue;
 use clap::{Args, ValueEnum};
 use emoxide::recognizer::{Batching, Options, Recognizer};
 use emoxide_server::listen::{self, Ended};
 use emoxide_server::logging;
-use emoxide_server::{Limits, Origin, Service, Settings, Token};
+use emoxide_server::{Limits, Origin, Program, Service, Settings, Token};
 use tokio::net::TcpListener;
 
 use crate::commands::computing::Computing;
@@ -31,10 +30,12 @@ enum LogFormat {
     Json,
 }
 
-/// Every flag is an environment variable too, `--max-faces` for instance EMOXIDE_MAX_FACES, and a key of the file that
-/// --config names. A flag goes before the environment, which goes before the file.
+/// What stands below the list of flags.
+const PRECEDENCE: &str = "Every flag is a variable of the environment too, --max-faces for instance EMOXIDE_MAX_FACES, and a key of the file \
+                          that --config names. A flag goes before the environment, and that before the file.";
+
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = PRECEDENCE)]
 pub(crate) struct Arguments {
     /// TOML file with settings, named as the flags are: max-faces = 10
     #[arg(long, value_name = "FILE")]
@@ -135,10 +136,6 @@ impl Arguments {
     }
 
     fn settings(&self) -> Result<Settings> {
-        let origin = |text: &String| match text.strip_prefix("https://").or(text.strip_prefix("http://")) {
-            Some(host) if !host.is_empty() && !host.contains('/') => Ok(HeaderValue::from_str(text)?),
-            _ => bail!("--cors-origin {text}: write scheme and host alone, such as https://example.org"),
-        };
         let time = Duration::from_secs_f64;
         Ok(Settings {
             batching: Batching {
@@ -160,7 +157,12 @@ impl Arguments {
                 shutdown_timeout: time(self.shutdown_timeout),
             },
             token: self.token()?,
-            cors_origins: self.cors_origin.iter().map(origin).collect::<Result<_>>()?,
+            cors_origins: self
+                .cors_origin
+                .iter()
+                .map(|text| Origin::new(text))
+                .collect::<Result<_, _>>()
+                .context("--cors-origin")?,
             allow_paths: self.allow_paths.clone(),
         })
     }
@@ -169,14 +171,14 @@ impl Arguments {
     fn start(self: &Arc<Self>, settings: Settings) -> Result<Arc<Service>> {
         let classes = self.classes.as_deref().map(super::classes).transpose().context("--classes")?;
         let version = format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("EMOXIDE_COMMIT"));
-        let origin = Origin { device: self.computing.device.clone(), version };
+        let program = Program { device: self.computing.device.clone(), version };
         let arguments = Arc::clone(self);
         let build = move || -> Result<Recognizer> {
             let model = arguments.computing.open()?;
             let detector = arguments.detecting.open(&model)?;
             Ok(Recognizer::new(detector, model, Options { min_confidence: 0.0, classes })?)
         };
-        Ok(Service::start(settings, &origin, || Ok(build()?))?)
+        Ok(Service::start(settings, &program, || Ok(build()?))?)
     }
 }
 
@@ -220,7 +222,11 @@ fn announce(address: SocketAddr, service: &Service, arguments: &Arguments, batch
     let Batching { pictures, wait, .. } = batching;
     let (model, device) = (service.model(), &arguments.computing.device);
     let mut sink = output::open(None)?;
-    writeln!(sink, "http://{address}  {model} on {device}, batches of up to {pictures} within {} ms", wait.as_millis())?;
+    writeln!(
+        sink,
+        "http://{address}  {model} on {device}, batches of up to {pictures} within {} ms",
+        wait.as_millis()
+    )?;
     Ok(sink.flush()?)
 }
 

@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
-        let file = "max-faces = 7\nhost = \"::1\"\ndeadline = 1.5\ncors-origin = [\"https://a.org\", \"https://b.org\"]";
+        let file =
+            "max-faces = 7\nhost = \"::1\"\ndeadline = 1.5\ncors-origin = [\"https://a.org\", \"https://b.org\"]";
         let matches = parsed(file, &["--max-faces", "3"]).unwrap();
         assert_eq!(matches.get_one::<u32>("max_faces"), Some(&3));
         assert_eq!(matches.get_one::<String>("host").unwrap(), "::1");

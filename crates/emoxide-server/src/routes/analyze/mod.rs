@@ -118,7 +118,8 @@ async fn analyze(Shared(state): Shared<State>, request: Request) -> Result<Json<
 }
 
 fn analysed(face: &Face, emotion: bool) -> Analysed {
-    let percentages = || face.probabilities.0.iter().map(|(name, p)| (adjective(*name).to_owned(), Value::from(100.0 * p)));
+    let percentages =
+        || face.probabilities.0.iter().map(|(name, p)| (adjective(*name).to_owned(), Value::from(100.0 * p)));
     let whole = |value: f32| value.round() as u32;
     let point = |[x, y]: [f32; 2]| [x.round() as i32, y.round() as i32];
     Analysed {

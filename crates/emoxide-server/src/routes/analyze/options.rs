@@ -87,8 +87,7 @@ impl Asking {
             (None, None | Some(Value::String(_))) => return Err(ApiError::Missing("img")),
             (None, Some(_)) => return Err(ApiError::invalid("img", "it is no text; write the picture's base64")),
         };
-        let mut asking =
-            Self { picture, emotion: true, search: Search::Detector, faces: None, warnings: Vec::new() };
+        let mut asking = Self { picture, emotion: true, search: Search::Detector, faces: None, warnings: Vec::new() };
         let mut enforced = true;
         let mut skipped = false;
         for (key, value) in &options {
@@ -106,7 +105,9 @@ impl Asking {
                 "enforce_detection" => enforced = truth("enforce_detection", value)?,
                 "max_faces" => asking.faces = Some(count(value)?),
                 "align" if truth("align", value)? => {}
-                "align" => asking.warnings.push("align=false is ignored: faces are cut out as the model wants them".into()),
+                "align" => {
+                    asking.warnings.push("align=false is ignored: faces are cut out as the model wants them".into())
+                }
                 "anti_spoofing" if !truth("anti_spoofing", value)? => {}
                 "expand_percentage" if ["0", "\"0\""].contains(&value.to_string().as_str()) => {}
                 "anti_spoofing" | "expand_percentage" => asking.warnings.push(format!("{key} is not here and ignored")),
@@ -155,7 +156,10 @@ fn read(content: &Content) -> Result<(Map<String, Value>, Option<Picture>), ApiE
     match content {
         Content::Json(bytes) => match serde_json::from_slice(bytes) {
             Ok(Value::Object(options)) => Ok((options, None)),
-            Ok(_) => Err(ApiError::invalid("the JSON body", "it is no object; write {\"img\": \"data:image/jpeg;base64,…\"}")),
+            Ok(_) => Err(ApiError::invalid(
+                "the JSON body",
+                "it is no object; write {\"img\": \"data:image/jpeg;base64,…\"}",
+            )),
             Err(error) => Err(ApiError::invalid("the JSON body", error)),
         },
         Content::Form(bytes) => {
@@ -170,7 +174,8 @@ fn read(content: &Content) -> Result<(Map<String, Value>, Option<Picture>), ApiE
                 if part.file.is_some() && part.name == "img" {
                     picture = Some(Picture::File(part.bytes.clone()));
                 } else if part.file.is_none() {
-                    let text = std::str::from_utf8(&part.bytes).map_err(|error| ApiError::invalid("the form", error))?;
+                    let text =
+                        std::str::from_utf8(&part.bytes).map_err(|error| ApiError::invalid("the form", error))?;
                     options.insert(part.name.clone(), Value::String(text.to_owned()));
                 } else {
                     let reason = format!("it has a file `{}`; the picture's name is `img`", shortened(&part.name));
@@ -220,7 +225,8 @@ mod tests {
     #[test]
     fn words_for_no_are_no() {
         for no in ["false", "\"false\"", "\"False\"", "0", "\"0\"", "\"no\"", "\" off \""] {
-            let asked = asking(&format!(r#"{{"img": "eA", "actions": "emotion", "enforce_detection": {no}}}"#)).unwrap();
+            let asked =
+                asking(&format!(r#"{{"img": "eA", "actions": "emotion", "enforce_detection": {no}}}"#)).unwrap();
             assert_eq!((asked.search, asked.warnings.len()), (Search::DetectorOrWhole, 0), "{no}");
         }
         for wrong in ["\"maybe\"", "2", "[]", "\"\""] {
@@ -246,7 +252,11 @@ mod tests {
                 emotion: true,
                 said: &["opencv", "align=false", "anti_spoofing", "`model`"],
             },
-            Case { options: r#""actions": ["emotion"], "detector_backend": "mtcnn", "expand_percentage": 0"#, emotion: true, said: &[] },
+            Case {
+                options: r#""actions": ["emotion"], "detector_backend": "mtcnn", "expand_percentage": 0"#,
+                emotion: true,
+                said: &[],
+            },
         ];
         for Case { options, emotion, said } in cases {
             let asked = asking(&format!(r#"{{"img": "eA", {options}}}"#)).unwrap();
