@@ -95,7 +95,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// Something that is not what the route takes, and what it takes.
-    pub(crate) fn invalid(place: &'static str, reason: impl ToString) -> Self {
+    pub(crate) fn invalid(place: &'static str, reason: &(impl ToString + ?Sized)) -> Self {
         Self::Invalid { place, reason: reason.to_string() }
     }
 

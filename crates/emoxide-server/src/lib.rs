@@ -47,7 +47,7 @@ pub fn app(state: State) -> Router {
         .expose_headers([header::RETRY_AFTER, guard::REQUEST_ID]);
     let router = Router::new()
         .merge(api)
-        .merge(openapi::route(document))
+        .merge(openapi::route(&document))
         .merge(page::routes())
         .fallback(async |uri: Uri| ApiError::NotFound(uri.path().to_owned()))
         .method_not_allowed_fallback(async |method: Method| ApiError::MethodNotAllowed(method.to_string()))

@@ -21,7 +21,11 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+    pub(crate) fn new() -> Self {
+        Self::registered().expect("names of metrics are valid and differ")
+    }
+
+    fn registered() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let requests = IntCounterVec::new(
             Opts::new("emoxide_requests_total", "Answers by route and status; route `other` is none of the server's."),

@@ -40,7 +40,7 @@ pub(crate) fn document() -> OpenApi {
 }
 
 /// The route of the finished document.
-pub(crate) fn route(document: OpenApi) -> Router<State> {
+pub(crate) fn route(document: &OpenApi) -> Router<State> {
     let text = Bytes::from(document.to_json().expect("a document of plain values can be written"));
     let answer = async move || ([(header::CONTENT_TYPE, "application/json")], text.clone());
     Router::new().route("/openapi.json", get(answer))

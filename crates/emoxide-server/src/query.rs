@@ -18,7 +18,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Checked
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query.map(|Query(value)| Self(value)).map_err(|error| ApiError::invalid("the query", error.body_text()))
+        query.map(|Query(value)| Self(value)).map_err(|error| ApiError::invalid("the query", &error.body_text()))
     }
 }
 

@@ -58,7 +58,7 @@ impl Service {
         build: impl FnOnce() -> Result<Recognizer, Box<dyn Error + Send + Sync>> + Send + 'static,
     ) -> Result<Arc<Self>, StartError> {
         let folder = settings.allow_paths.as_ref().map(fs_err::canonicalize).transpose().map_err(StartError::Folder)?;
-        let metrics = Metrics::new().expect("names of metrics are valid and differ");
+        let metrics = Metrics::new();
         let counters = metrics.clone();
         let batched = move |pictures| counters.batch(pictures);
         let worker = Worker::spawn(settings.batching, batched, build).map_err(StartError::Recognizer)?;

@@ -110,7 +110,7 @@ async fn explain(
         state.alone(deadline, move |recognizer| look(recognizer, image, most)).await?;
     checked(&state, &faces)?;
     doubt(&mut faces, options);
-    let draw = move || draw(faces, maps);
+    let draw = move || draw(faces, &maps);
     let (faces, maps_left_out) = state.compute(deadline, draw).await??;
     Ok(Json(ExplainAnswer {
         input,
@@ -147,13 +147,13 @@ fn look(recognizer: &Recognizer, image: RgbImage, most: usize) -> Looked {
 /// The maps over their faces, and what of the first face's maps is not shown: it is the same for all.
 fn draw(
     faces: Vec<Face>,
-    maps: Vec<(RgbImage, Vec<Map>, Vec<LeftOut>)>,
+    maps: &[(RgbImage, Vec<Map>, Vec<LeftOut>)],
 ) -> Result<(Vec<Explained>, Vec<MapLeftOut>), ApiError> {
     let left_out = maps.first().map_or(&[][..], |(_, _, left_out)| left_out);
     let left_out =
         left_out.iter().map(|one| MapLeftOut { name: one.name.clone(), reason: one.reason.to_string() }).collect();
     let mut explained = Vec::new();
-    for (face, (crop, maps, _)) in faces.into_iter().zip(&maps) {
+    for (face, (crop, maps, _)) in faces.into_iter().zip(maps) {
         let mut drawn = BTreeMap::new();
         for map in maps {
             let (low, high) = map.range();

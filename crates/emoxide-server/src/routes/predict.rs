@@ -102,7 +102,7 @@ pub(super) fn one(content: &Content) -> Result<(String, Picture), ApiError> {
         Content::Picture(bytes) => Ok(("image".to_owned(), Picture::File(bytes.clone()))),
         Content::Json(bytes) => {
             let body: PictureBody =
-                serde_json::from_slice(bytes).map_err(|error| ApiError::invalid("the JSON body", error))?;
+                serde_json::from_slice(bytes).map_err(|error| ApiError::invalid("the JSON body", &error))?;
             Ok(("image".to_owned(), Picture::Text(body.image)))
         }
         Content::Parts(parts) => {

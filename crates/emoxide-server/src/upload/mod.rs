@@ -93,7 +93,7 @@ impl Kind {
         match essence.as_str() {
             "multipart/form-data" => match multer::parse_boundary(found) {
                 Ok(boundary) => Ok(Self::Parts(boundary)),
-                Err(error) => Err(ApiError::invalid("the content type", error)),
+                Err(error) => Err(ApiError::invalid("the content type", &error)),
             },
             "application/json" if reads.json => Ok(Self::Json),
             "application/x-www-form-urlencoded" if reads.form => Ok(Self::Form),
@@ -164,7 +164,7 @@ async fn parts(
             return Err(ApiError::BatchTooLarge(files));
         }
         if parts.len() - count > OPTIONS {
-            return Err(ApiError::invalid("the form", format!("it has more than {OPTIONS} fields beside its files")));
+            return Err(ApiError::invalid("the form", &format!("it has more than {OPTIONS} fields beside its files")));
         }
     }
     Ok(parts)
@@ -177,6 +177,6 @@ fn broken(error: multer::Error) -> ApiError {
             Ok(refusal) => *refusal,
             Err(inner) => ApiError::UploadBroken(inner.to_string()),
         },
-        other => ApiError::invalid("the form", other),
+        other => ApiError::invalid("the form", &other),
     }
 }

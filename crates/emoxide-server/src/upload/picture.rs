@@ -71,7 +71,7 @@ fn from_text(text: &str, folder: Option<&Path>, limit: u64) -> Result<Vec<u8>, A
 }
 
 fn from_base64(text: &str) -> Result<Vec<u8>, ApiError> {
-    let invalid = |error| ApiError::invalid("the base64 text", error);
+    let invalid = |error| ApiError::invalid("the base64 text", &error);
     if text.contains(['\r', '\n']) {
         return BASE64.decode(text.replace(['\r', '\n'], "")).map_err(invalid);
     }

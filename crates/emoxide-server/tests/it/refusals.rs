@@ -93,7 +93,8 @@ async fn a_server_with_too_much_to_do_says_so_at_once() {
         app(service(settings))
     };
     let picture = || post("/v1/predict", "image/jpeg", file("astronaut.jpg"));
-    let cases: [(&str, fn(&mut Settings)); 4] = [
+    type Case = (&'static str, fn(&mut Settings));
+    let cases: [Case; 4] = [
         ("busy", |settings| settings.batching.queue = 0),
         ("deadline", |settings| settings.limits.deadline = Duration::ZERO),
         // Not the upload, of 84 147 bytes.

@@ -14,7 +14,7 @@ use emoxide::zoo::Model;
 use crate::recognizer::{assert_same, assets, photo, recognizer, whole_pictures};
 
 /// Longer than any test may take.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// A worker on whole pictures, and the sizes of its batches.
 fn worker(batching: Batching) -> (Worker, Receiver<usize>) {

@@ -98,13 +98,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
     shutdown_timeout: f64,
 
-    /// What clients send as `Authorization: Bearer …`; better in EMOXIDE_TOKEN or a file than in a list of processes
+    /// What clients send as `Authorization: Bearer …`; better in its variable or a file than in a list of processes
     #[arg(long, conflicts_with = "token_file")]
     token: Option<String>,
     /// File that holds the token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Origin whose pages may ask, such as https://example.org; repeat it for more
+    /// Origin whose pages may ask, such as `https://example.org`; repeat it for more
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     cors_origin: Vec<String>,
     /// Folder in which a request may name pictures by path; by default no path is read, and addresses never are

@@ -106,7 +106,7 @@ impl Asking {
                 "max_faces" => asking.faces = Some(count(value)?),
                 "align" if truth("align", value)? => {}
                 "align" => {
-                    asking.warnings.push("align=false is ignored: faces are cut out as the model wants them".into())
+                    asking.warnings.push("align=false is ignored: faces are cut out as the model wants them".into());
                 }
                 "anti_spoofing" if !truth("anti_spoofing", value)? => {}
                 "expand_percentage" if ["0", "\"0\""].contains(&value.to_string().as_str()) => {}
@@ -127,7 +127,7 @@ impl Asking {
 
     /// A list of names, or a text with names, whatever brackets and quotes stand around them.
     fn actions(&mut self, value: &Value) -> Result<(), ApiError> {
-        let invalid = || ApiError::invalid("actions", format!("write a list of {}", ACTIONS.join(", ")));
+        let invalid = || ApiError::invalid("actions", &format!("write a list of {}", ACTIONS.join(", ")));
         let names: Vec<String> = match value {
             Value::String(text) => {
                 let plain = text.replace(['[', ']', '(', ')', '"', '\'', ' '], "");
@@ -160,11 +160,11 @@ fn read(content: &Content) -> Result<(Map<String, Value>, Option<Picture>), ApiE
                 "the JSON body",
                 "it is no object; write {\"img\": \"data:image/jpeg;base64,…\"}",
             )),
-            Err(error) => Err(ApiError::invalid("the JSON body", error)),
+            Err(error) => Err(ApiError::invalid("the JSON body", &error)),
         },
         Content::Form(bytes) => {
             let pairs: Vec<(String, String)> =
-                serde_urlencoded::from_bytes(bytes).map_err(|error| ApiError::invalid("the form", error))?;
+                serde_urlencoded::from_bytes(bytes).map_err(|error| ApiError::invalid("the form", &error))?;
             Ok((pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect(), None))
         }
         Content::Parts(parts) => {
@@ -175,11 +175,11 @@ fn read(content: &Content) -> Result<(Map<String, Value>, Option<Picture>), ApiE
                     picture = Some(Picture::File(part.bytes.clone()));
                 } else if part.file.is_none() {
                     let text =
-                        std::str::from_utf8(&part.bytes).map_err(|error| ApiError::invalid("the form", error))?;
+                        std::str::from_utf8(&part.bytes).map_err(|error| ApiError::invalid("the form", &error))?;
                     options.insert(part.name.clone(), Value::String(text.to_owned()));
                 } else {
                     let reason = format!("it has a file `{}`; the picture's name is `img`", shortened(&part.name));
-                    return Err(ApiError::invalid("the form", reason));
+                    return Err(ApiError::invalid("the form", &reason));
                 }
             }
             Ok((options, picture))
