@@ -11,7 +11,7 @@ mod sheet;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Facial expressions: recognise, train, evaluate.
 ///
@@ -42,6 +42,8 @@ enum Command {
     Tsne(commands::tsne::Arguments),
     /// Time a model on this machine
     Bench(commands::bench::Arguments),
+    /// Answer pictures over HTTP
+    Serve(commands::serve::Arguments),
 }
 
 /// How a command ended, when it did not fail.
@@ -55,8 +57,20 @@ enum Finish {
     Interrupted,
 }
 
+/// What was typed, and for `serve` what environment and file add to it.
+fn parse() -> anyhow::Result<Cli> {
+    let matches = commands::serve::parse(Cli::command())?;
+    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            output::say(&format!("error: {error:#}"));
+            return ExitCode::FAILURE;
+        }
+    };
     let finish = match cli.command {
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
@@ -66,6 +80,7 @@ fn main() -> ExitCode {
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Tsne(arguments) => commands::tsne::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Serve(arguments) => commands::serve::run(arguments),
     };
     match finish {
         Ok(Finish::Done) => ExitCode::SUCCESS,

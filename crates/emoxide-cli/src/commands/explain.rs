@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use emoxide::explain::{KINDS, LeftOut, Map, colour, maps, overlay};
+use emoxide::explain::{KINDS, Map, colour, looked_at, overlay};
 use emoxide::image::{Limits, RgbImage};
 use emoxide::labels::Expression;
 use emoxide::recognizer::{Face, Options, Recognizer};
@@ -100,18 +100,6 @@ fn verdict(face: &Face) -> String {
     let name = face.dominant_emotion.map_or("uncertain", Expression::name);
     let probability = face.probabilities.top().map_or(0.0, |(_, probability)| probability);
     format!("{name} {:.1} %", 100.0 * probability)
-}
-
-/// The maps of a face, name by name, and what has no place in it.
-fn looked_at(model: &Model, face: &RgbImage) -> (Vec<Vec<Map>>, Vec<LeftOut>) {
-    let (mut found, mut left_out) = (Vec::new(), Vec::new());
-    for attention in model.attention(std::slice::from_ref(face)) {
-        match maps(&attention, 0) {
-            Ok(maps) => found.push(maps),
-            Err(reason) => left_out.push(reason),
-        }
-    }
-    (found, left_out)
 }
 
 /// Refuses a network that has nothing to show, and names what it has and does not show.

@@ -8,6 +8,7 @@ pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod models;
 pub(crate) mod predict;
+pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod tsne;
 

@@ -9,6 +9,7 @@ mod networks;
 mod pictures;
 mod predict;
 mod protocols;
+mod serve;
 mod train;
 mod tsne;
 mod weights;

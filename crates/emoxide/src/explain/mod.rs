@@ -7,6 +7,7 @@ pub use colour::colour;
 pub use maps::{LeftOut, Map, Reason, maps};
 
 use crate::image::RgbImage;
+use crate::zoo::Model;
 
 /// Kinds of networks that have maps which lie as the picture does, with the setting on which it depends.
 pub const KINDS: [(&str, &str); 5] = [
@@ -19,6 +20,18 @@ pub const KINDS: [(&str, &str); 5] = [
 
 /// How much of an overlay is the map; the rest is the brightness of the face.
 const OPACITY: f32 = 0.55;
+
+/// The maps of a face that was cut out for the model, those of a name together, and what has no place in it.
+pub fn looked_at(model: &Model, face: &RgbImage) -> (Vec<Vec<Map>>, Vec<LeftOut>) {
+    let (mut found, mut left_out) = (Vec::new(), Vec::new());
+    for attention in model.attention(std::slice::from_ref(face)) {
+        match maps(&attention, 0) {
+            Ok(maps) => found.push(maps),
+            Err(reason) => left_out.push(reason),
+        }
+    }
+    (found, left_out)
+}
 
 /// The face in grey with the map over it, in the size of the face: the colour of every place is where its value lies between
 /// the map's lowest and its highest.

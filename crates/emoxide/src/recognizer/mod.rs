@@ -3,8 +3,8 @@
 mod result;
 mod worker;
 
-pub use result::{Face, FaceBox, Prediction, Probabilities};
-pub use worker::{Worker, WorkerError};
+pub use result::{Face, FaceBox, Prediction, Probabilities, Seen};
+pub use worker::{Answer, Batching, Reply, Request, Worker, WorkerError};
 
 use crate::face::{Detection, Detector};
 use crate::image::{ImageError, Limits, RgbImage, decode};
@@ -21,6 +21,34 @@ pub struct Options {
     pub min_confidence: f32,
     /// Classes to answer with, a subset of the model's, among which the others' probability is shared out; `None` for all.
     pub classes: Option<Classes>,
+}
+
+/// Where a picture's faces are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Search {
+    /// Where the detector finds them.
+    #[default]
+    Detector,
+    /// There too; a picture in which it finds none is one face as a whole.
+    DetectorOrWhole,
+    /// The picture is one face as a whole.
+    Whole,
+}
+
+/// What is wanted of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where its faces are.
+    pub search: Search,
+    /// Faces to classify at most, the first in the detector's order.
+    pub faces: usize,
+}
+
+impl Default for Wanted {
+    /// All faces that the detector finds.
+    fn default() -> Self {
+        Self { search: Search::Detector, faces: usize::MAX }
+    }
 }
 
 /// Options that no answer can meet.
@@ -77,6 +105,11 @@ impl Recognizer {
         &self.model
     }
 
+    /// What finds the faces.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
     /// The classes of every answer, in order.
     pub fn classes(&self) -> &Classes {
         self.options.classes.as_ref().unwrap_or(self.model.classes())
@@ -84,16 +117,50 @@ impl Recognizer {
 
     /// Finds the faces of every picture, in the detector's order, and cuts them out as the model's card says.
     pub fn crops(&self, images: &[RgbImage]) -> Vec<Crop> {
-        let card = self.model.card();
         let mut crops = Vec::new();
         for (picture, (image, found)) in images.iter().zip(self.detector.detect(images)).enumerate() {
-            crops.extend(found.into_iter().map(|detection| Crop {
-                picture,
-                image: card.alignment.crop(image, detection.as_ref(), &card.preprocess),
-                detection,
-            }));
+            crops.extend(found.into_iter().map(|detection| self.crop(picture, image, detection)));
         }
         crops
+    }
+
+    fn crop(&self, picture: usize, image: &RgbImage, detection: Option<Detection>) -> Crop {
+        let card = self.model.card();
+        Crop { picture, image: card.alignment.crop(image, detection.as_ref(), &card.preprocess), detection }
+    }
+
+    /// As [`crops`](Self::crops), but of each picture what is wanted of it; and how many of its faces are left out.
+    fn wanted_crops(&self, images: &[RgbImage], wanted: &[Wanted]) -> (Vec<Crop>, Vec<usize>) {
+        let searched: Vec<usize> = (0..images.len()).filter(|at| wanted[*at].search != Search::Whole).collect();
+        let mut found: Vec<Vec<Option<Detection>>> = vec![Vec::new(); images.len()];
+        if searched.len() == images.len() {
+            found = self.detector.detect(images);
+        } else {
+            for at in searched {
+                found[at] = self.detector.detect(&images[at..=at]).remove(0);
+            }
+        }
+        let (mut crops, mut left_out) = (Vec::new(), Vec::new());
+        for (picture, (image, mut found)) in images.iter().zip(found).enumerate() {
+            let Wanted { search, faces } = wanted[picture];
+            if found.is_empty() && search != Search::Detector {
+                found.push(None);
+            }
+            left_out.push(found.len().saturating_sub(faces));
+            crops.extend(found.into_iter().take(faces).map(|detection| self.crop(picture, image, detection)));
+        }
+        (crops, left_out)
+    }
+
+    /// Classifies the faces of decoded pictures; one entry a picture, with what is wanted of it.
+    ///
+    /// # Panics
+    /// If there are not as many wishes as pictures.
+    pub fn see(&self, images: &[RgbImage], wanted: &[Wanted]) -> Vec<Seen> {
+        assert_eq!(images.len(), wanted.len(), "one wish a picture");
+        let (crops, left_out) = self.wanted_crops(images, wanted);
+        let faces = self.recognise_crops(images, &crops).into_iter();
+        faces.zip(left_out).map(|(faces, left_out)| Seen { faces, left_out }).collect()
     }
 
     /// Classifies the faces of decoded pictures; one list of faces a picture, in the detector's order.
@@ -121,13 +188,12 @@ impl Recognizer {
             None => row,
         };
         let probabilities = Probabilities(self.classes().iter().zip(row).collect());
-        let sure = probabilities.top().filter(|(_, probability)| *probability >= self.options.min_confidence);
         Face {
             face_id,
             bbox: FaceBox::within(image, detection.map(|detection| &detection.bbox)),
             detection_score: detection.map(|detection| detection.score),
             landmarks: detection.map(|detection| detection.landmarks.0),
-            dominant_emotion: sure.map(|(name, _)| name),
+            dominant_emotion: probabilities.dominant(self.options.min_confidence),
             probabilities,
         }
     }

@@ -73,6 +73,11 @@ impl Probabilities {
     pub fn top(&self) -> Option<(Expression, f32)> {
         self.0.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))
     }
+
+    /// The most probable expression, unless its probability stays below this one.
+    pub fn dominant(&self, min_confidence: f32) -> Option<Expression> {
+        self.top().filter(|(_, probability)| *probability >= min_confidence).map(|(name, _)| name)
+    }
 }
 
 impl Serialize for Probabilities {
@@ -83,6 +88,15 @@ impl Serialize for Probabilities {
         }
         map.end()
     }
+}
+
+/// What was found in a picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Its faces, in the detector's order.
+    pub faces: Vec<Face>,
+    /// How many more the detector found than were wanted.
+    pub left_out: usize,
 }
 
 /// All faces of one picture.

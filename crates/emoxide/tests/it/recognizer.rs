@@ -1,6 +1,5 @@
-//! The pipeline, and its worker thread.
+//! The pipeline.
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -8,11 +7,11 @@ use emoxide::face::mtcnn::FaceOrder;
 use emoxide::face::{Detector, DetectorConfig, MtcnnConfig};
 use emoxide::image::{ImageError, Limits, RgbImage, decode};
 use emoxide::labels::{Classes, Expression, LabelError};
-use emoxide::recognizer::{Face, Options, OptionsError, Recognizer, Worker, WorkerError};
+use emoxide::recognizer::{Face, Options, OptionsError, Recognizer, Search, Wanted};
 use emoxide::weights::checkpoint;
 use emoxide::zoo::{self, Executor, Model, Why};
 
-fn assets() -> PathBuf {
+pub(crate) fn assets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets")
 }
 
@@ -20,27 +19,27 @@ fn file(name: &str) -> Vec<u8> {
     fs_err::read(assets().join("photos").join(name)).unwrap()
 }
 
-fn photo(name: &str) -> RgbImage {
+pub(crate) fn photo(name: &str) -> RgbImage {
     decode(&file(name), &Limits::default()).unwrap()
 }
 
-fn model() -> Model {
+pub(crate) fn model() -> Model {
     zoo::open(zoo::DEFAULT, &Device::flex()).unwrap()
 }
 
 /// A model behind the detector of its card.
-fn recognizer(model: Model) -> Recognizer {
+pub(crate) fn recognizer(model: Model) -> Recognizer {
     let detector = Detector::new(&model.card().detector, &Device::flex()).unwrap();
     Recognizer::new(detector, model, Options::default()).unwrap()
 }
 
 /// The embedded model on whole pictures: no rounding of the detector reaches the network.
-fn whole_pictures() -> Recognizer {
+pub(crate) fn whole_pictures() -> Recognizer {
     Recognizer::new(Detector::WholeImage, model(), Options::default()).unwrap()
 }
 
 /// The same face with the same answer, but for the rounding of another batch.
-fn assert_same(actual: &[Face], expected: &[Face]) {
+pub(crate) fn assert_same(actual: &[Face], expected: &[Face]) {
     let ([one], [other]) = (actual, expected) else { panic!("one face each: {actual:?} {expected:?}") };
     assert_eq!((one.face_id, one.bbox), (other.face_id, other.bbox));
     for ((name, value), (wanted_name, wanted)) in one.probabilities.0.iter().zip(&other.probabilities.0) {
@@ -127,61 +126,24 @@ fn a_subset_of_classes_is_answered_in_its_own_order() {
 }
 
 #[test]
-fn callers_that_share_a_worker_get_what_they_would_get_alone() {
-    let names = ["astronaut.jpg", "cat.jpg", "grey.jpg", "hopper.jpg", "none.jpg", "sideways.jpg"];
-    let alone = whole_pictures();
-    let expected: Vec<Vec<Face>> = names.iter().map(|name| alone.recognise(&[photo(name)]).remove(0)).collect();
-    for most in [1, 4] {
-        let worker = Worker::spawn(most, || Ok::<_, Infallible>(whole_pictures())).unwrap();
-        std::thread::scope(|scope| {
-            let (worker, expected) = (&worker, &expected);
-            for (index, name) in names.iter().enumerate() {
-                scope.spawn(move || {
-                    let faces = worker.recognise(vec![photo(name)]).unwrap();
-                    assert_eq!(faces.len(), 1);
-                    assert_same(&faces[0], &expected[index]);
-                });
-            }
-            // More pictures than a batch may hold, and none at all.
-            scope.spawn(move || {
-                let faces = worker.recognise(names.iter().map(|name| photo(name)).collect()).unwrap();
-                faces.iter().zip(expected).for_each(|(faces, expected)| assert_same(faces, expected));
-                assert_eq!(worker.recognise(Vec::new()), Ok(Vec::new()));
-            });
-        });
+fn of_each_picture_is_given_what_is_wanted_of_it() {
+    let recognizer = recognizer(model());
+    let images = ["several.jpg", "none.jpg", "none.jpg", "astronaut.jpg"].map(photo);
+    let wanted = [
+        Wanted { faces: 2, ..Wanted::default() },
+        Wanted::default(),
+        Wanted { search: Search::DetectorOrWhole, ..Wanted::default() },
+        Wanted { search: Search::Whole, ..Wanted::default() },
+    ];
+    let seen = recognizer.see(&images, &wanted);
+    let counts: Vec<_> = seen.iter().map(|seen| (seen.faces.len(), seen.left_out)).collect();
+    assert_eq!(counts, [(2, 1), (0, 0), (1, 0), (1, 0)]);
+    let all = recognizer.recognise(&images[..1]).remove(0);
+    assert_eq!(seen[0].faces[1].bbox, all[1].bbox);
+    for whole in &seen[2..] {
+        assert_eq!((whole.faces[0].detection_score, whole.faces[0].bbox.x), (None, 0.0));
     }
-}
-
-#[test]
-fn a_panic_costs_its_caller_an_answer_and_nobody_else() {
-    // A model whose card names too few classes panics over every face, but is never asked about a picture without one.
-    let build = || {
-        let (network, mut card) = checkpoint::load(&assets().join("default.safetensors"), &Device::flex())?;
-        card.classes = Classes::seven();
-        Ok::<_, checkpoint::CheckpointError>(recognizer(Model::new(&network, card, Device::flex())))
-    };
-    let worker = Worker::spawn(8, build).unwrap();
-    std::thread::scope(|scope| {
-        for name in ["astronaut.jpg", "none.jpg", "hopper.jpg", "cat.jpg"] {
-            let worker = &worker;
-            scope.spawn(move || match worker.recognise(vec![photo(name)]) {
-                Ok(faces) => {
-                    let none = faces.len() == 1 && faces[0].is_empty();
-                    assert!(["none.jpg", "cat.jpg"].contains(&name) && none, "{name}: {faces:?}");
-                }
-                Err(WorkerError::Panicked(text)) => {
-                    assert!(["astronaut.jpg", "hopper.jpg"].contains(&name) && text.contains("one a class"), "{text}");
-                }
-                Err(error) => panic!("{name}: {error}"),
-            });
-        }
-    });
-}
-
-#[test]
-fn a_worker_that_cannot_be_built_says_why() {
-    let refused = Worker::spawn(8, || Err("no model")).unwrap_err();
-    assert_eq!(refused, "no model");
+    assert_same(&seen[3].faces, &whole_pictures().recognise(&images[3..]).remove(0));
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! What the server says of itself.
+
+use emoxide::explain::{KINDS, looked_at};
+use emoxide::face::Detector;
+use emoxide::image::RgbImage;
+use emoxide::labels::Expression;
+use emoxide::preprocess::DetectorConfig;
+use emoxide::recognizer::Recognizer;
+use emoxide::zoo::Executor;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::settings::Settings;
+
+/// What only the program that starts a server knows of it.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The device as it was asked for, such as `cpu`.
+    pub device: String,
+    /// Version of the program, with its commit.
+    pub version: String,
+}
+
+/// What faces show and whom it must not be asked of; design and law, not settings.
+const NOTICES: [&str; 2] = [
+    "A face shows an expression, not a feeling.",
+    "Inferring emotions of people at work or in education is prohibited in the EU (AI Act, Art. 5(1)(f)) save for medical or safety reasons.",
+];
+
+/// Facts about model and server that no request changes.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    /// The model's name on its card.
+    pub(crate) model: String,
+    pub(crate) device: String,
+    /// `mtcnn`, or `none` where pictures are faces as a whole.
+    pub(crate) detector: &'static str,
+    /// Why no maps of attention can be shown; `None` where they can.
+    pub(crate) unexplained: Option<String>,
+    /// `/v1/info`.
+    pub(crate) info: Value,
+    /// `/v1/models`.
+    pub(crate) models: Value,
+}
+
+impl About {
+    /// Asks the recogniser; on its own thread, because the network is compiled and run on a blank picture.
+    pub(crate) fn new(recognizer: &Recognizer, program: &Program, settings: &Settings) -> Self {
+        let model = recognizer.model();
+        let card = model.card();
+        let names: Vec<&str> = recognizer.classes().iter().map(Expression::name).collect();
+        let (detector, config) = match recognizer.detector() {
+            Detector::Mtcnn(mtcnn) => ("mtcnn", DetectorConfig::Mtcnn(mtcnn.config().clone())),
+            Detector::WholeImage => ("none", DetectorConfig::WholeImage {}),
+        };
+        let executor = match model.executor() {
+            Executor::Compiled(_) => "compiled".to_owned(),
+            Executor::Burn(why) => format!("burn: {why}"),
+        };
+        let blank = RgbImage::new(card.preprocess.width, card.preprocess.height);
+        let (found, _) = looked_at(model, &blank);
+        let kinds = || KINDS.map(|(kind, _)| kind).join(", ");
+        let limits = &settings.limits;
+        let info = json!({
+            "version": program.version,
+            "model": value(card),
+            "classes": names,
+            "preprocess": value(&card.preprocess),
+            "detector": value(&config),
+            "device": program.device,
+            "executor": executor,
+            "explains": !found.is_empty(),
+            "batching": {
+                "pictures": settings.batching.pictures,
+                "wait_ms": settings.batching.wait.as_secs_f64() * 1e3,
+                "queue": settings.batching.queue,
+            },
+            "limits": {
+                "body_bytes": limits.body_bytes,
+                "pixels": limits.pixels,
+                "faces": limits.faces,
+                "batch": limits.batch,
+                "upload_seconds": limits.upload_timeout.as_secs_f64(),
+                "deadline_seconds": limits.deadline.as_secs_f64(),
+            },
+            "notices": NOTICES,
+        });
+        let models = json!({ "models": [{
+            "name": card.name,
+            "classes": names,
+            "parameters": model.parameters(),
+            "input": [card.preprocess.width, card.preprocess.height],
+            "licence": value(&card.licence),
+            "results": value(&card.results),
+        }] });
+        Self {
+            model: card.name.clone(),
+            device: program.device.clone(),
+            detector,
+            unexplained: found.is_empty().then(kinds),
+            info,
+            models,
+        }
+    }
+}
+
+/// As JSON; what a checkpoint holds always can be.
+fn value(part: &impl Serialize) -> Value {
+    serde_json::to_value(part).expect("cards are read from JSON")
+}
