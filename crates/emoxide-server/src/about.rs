@@ -6,7 +6,7 @@ use emoxide::image::RgbImage;
 use emoxide::labels::Expression;
 use emoxide::preprocess::DetectorConfig;
 use emoxide::recognizer::Recognizer;
-use emoxide::zoo::Executor;
+use emoxide::zoo::{self, Executor};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -60,6 +60,8 @@ impl About {
         let blank = RgbImage::new(card.preprocess.width, card.preprocess.height);
         let (found, _) = looked_at(model, &blank);
         let kinds = || KINDS.map(|(kind, _)| kind).join(", ");
+        let embedded = zoo::card(zoo::DEFAULT).is_ok_and(|embedded| embedded == *card);
+        let as_carded = config == card.detector && recognizer.classes() == model.classes();
         let limits = &settings.limits;
         let info = json!({
             "version": program.version,
@@ -70,6 +72,8 @@ impl About {
             "device": program.device,
             "executor": executor,
             "explains": !found.is_empty(),
+            // Whether the recogniser that the page can load into a browser gives the same answers.
+            "browser": embedded && as_carded,
             "batching": {
                 "pictures": settings.batching.pictures,
                 "wait_ms": settings.batching.wait.as_secs_f64() * 1e3,

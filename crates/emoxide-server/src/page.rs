@@ -1,10 +1,14 @@
-//! The page at `/`: files of `page/dist`, inside the program.
+//! The page at `/`: the files of `page/static` and `page/dist`, inside the program. `tools/page/build.sh` makes the latter.
+
+use std::sync::LazyLock;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use emoxide::face::mtcnn;
+use emoxide::zoo;
 use sha2::{Digest, Sha256};
 
 use crate::State;
@@ -16,12 +20,39 @@ struct File {
     bytes: &'static [u8],
 }
 
-/// All of them.
-const FILES: [File; 1] =
-    [File { path: "/", content_type: "text/html; charset=utf-8", bytes: include_bytes!("../page/dist/index.html") }];
+/// A file of `page/`.
+macro_rules! file {
+    ($path:literal, $content_type:expr, $name:literal) => {
+        File { path: $path, content_type: $content_type, bytes: include_bytes!(concat!("../page/", $name)) }
+    };
+}
 
-/// Nothing from elsewhere, no script or style within the page itself; pictures and videos that the visitor chose are blobs.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; \
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// All of them; what the browser's own recogniser needs comes last.
+static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
+    let tensors = |path, bytes| File { path, content_type: "application/octet-stream", bytes };
+    [
+        file!("/", "text/html; charset=utf-8", "static/index.html"),
+        file!("/style.css", "text/css; charset=utf-8", "static/style.css"),
+        file!("/icon.svg", "image/svg+xml", "static/icon.svg"),
+        file!("/main.js", SCRIPT, "dist/main.js"),
+        file!("/server.js", SCRIPT, "dist/server.js"),
+        file!("/local.js", SCRIPT, "dist/local.js"),
+        file!("/overlay.js", SCRIPT, "dist/overlay.js"),
+        file!("/prediction.js", SCRIPT, "dist/prediction.js"),
+        file!("/results.js", SCRIPT, "dist/results.js"),
+        file!("/webcam.js", SCRIPT, "dist/webcam.js"),
+        file!("/worker.js", SCRIPT, "dist/worker.js"),
+        file!("/emoxide_web.js", SCRIPT, "dist/emoxide_web.js"),
+        file!("/emoxide_web_bg.wasm", "application/wasm", "dist/emoxide_web_bg.wasm"),
+        tensors("/detector.safetensors", mtcnn::WEIGHTS),
+        tensors("/model.safetensors", zoo::embedded()),
+    ]
+});
+
+/// Nothing from elsewhere, no script or style within the page itself, WebAssembly but no `eval`; pictures and videos that the visitor chose are blobs.
+const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; \
                       connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 

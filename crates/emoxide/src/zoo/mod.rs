@@ -47,7 +47,7 @@ fn bytes(name: &str) -> Result<(Cow<'static, [u8]>, &str), CheckpointError> {
     }
 }
 
-/// Size in bytes of the embedded checkpoint.
-pub fn embedded_len() -> usize {
-    EMBEDDED.len()
+/// The embedded checkpoint's file.
+pub fn embedded() -> &'static [u8] {
+    EMBEDDED
 }
