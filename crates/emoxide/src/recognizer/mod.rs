@@ -77,6 +77,11 @@ impl Recognizer {
         &self.model
     }
 
+    /// Which answers it gives.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The classes of every answer, in order.
     pub fn classes(&self) -> &Classes {
         self.options.classes.as_ref().unwrap_or(self.model.classes())
@@ -121,13 +126,12 @@ impl Recognizer {
             None => row,
         };
         let probabilities = Probabilities(self.classes().iter().zip(row).collect());
-        let sure = probabilities.top().filter(|(_, probability)| *probability >= self.options.min_confidence);
         Face {
             face_id,
             bbox: FaceBox::within(image, detection.map(|detection| &detection.bbox)),
             detection_score: detection.map(|detection| detection.score),
             landmarks: detection.map(|detection| detection.landmarks.0),
-            dominant_emotion: sure.map(|(name, _)| name),
+            dominant_emotion: probabilities.dominant(self.options.min_confidence),
             probabilities,
         }
     }
@@ -144,7 +148,8 @@ impl Recognizer {
         let answer = |((input, _), place): (&(String, Vec<u8>), Result<usize, ImageError>)| {
             let place = place?;
             let (width, height) = images[place].dimensions();
-            Ok(Prediction { input: input.clone(), frame: 0, width, height, faces: std::mem::take(&mut faces[place]) })
+            let faces = std::mem::take(&mut faces[place]);
+            Ok(Prediction { input: input.clone(), frame: 0, timestamp: None, width, height, faces })
         };
         files.iter().zip(places).map(answer).collect()
     }

@@ -30,3 +30,4 @@ mod start;
 mod support;
 mod tiny;
 mod transfer;
+mod video;
