@@ -34,8 +34,17 @@ pub(crate) fn font() -> FontRef<'static> {
     FontRef::try_from_slice(FONT).expect("the embedded font is sound")
 }
 
+/// What stands on a face's plate beside its expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plate {
+    /// Nothing.
+    Expression,
+    /// Its number, which in a clip is more than its place in a list.
+    Numbered,
+}
+
 /// A copy of the picture with every face boxed and named.
-pub(crate) fn draw(image: &RgbImage, faces: &[Face]) -> RgbImage {
+pub(crate) fn draw(image: &RgbImage, faces: &[Face], plate: Plate) -> RgbImage {
     let mut canvas = image.clone();
     let font = font();
     let short = image.width().min(image.height()) as f32;
@@ -50,16 +59,18 @@ pub(crate) fn draw(image: &RgbImage, faces: &[Face]) -> RgbImage {
             draw_filled_circle_mut(&mut canvas, (x.round() as i32, y.round() as i32), line + 1, DARK);
             draw_filled_circle_mut(&mut canvas, (x.round() as i32, y.round() as i32), line, colour);
         }
-        label(&mut canvas, face, &font, [x, y, width, height], colour);
+        label(&mut canvas, face, plate, &font, [x, y, width, height]);
     }
     canvas
 }
 
 /// Name and probability on a plate above the box; inside it where there is no room above.
-fn label(canvas: &mut RgbImage, face: &Face, font: &FontRef<'_>, [x, y, width, height]: [i32; 4], colour: Rgb<u8>) {
+fn label(canvas: &mut RgbImage, face: &Face, plate: Plate, font: &FontRef<'_>, [x, y, width, height]: [i32; 4]) {
+    let colour = colour(face.dominant_emotion);
+    let number = if plate == Plate::Numbered { format!("{}: ", face.face_id) } else { String::new() };
     let name = face.dominant_emotion.map_or("uncertain", Expression::name);
     let probability = face.probabilities.top().map_or(0.0, |(_, probability)| probability);
-    let text = format!("{name} {:.0} %", probability * 100.0);
+    let text = format!("{number}{name} {:.0} %", probability * 100.0);
     let scale = PxScale::from((width as f32 / 7.0).clamp(12.0, 48.0));
     let (text_width, text_height) = text_size(scale, font, &text);
     let pad = (scale.y / 5.0).ceil() as i32;

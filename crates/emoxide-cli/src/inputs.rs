@@ -1,23 +1,26 @@
-//! What the user named, as a list of files: files, folders, globs and `-` for standard input.
+//! What the user named, as a list of files: files, folders, globs, `-` for standard input, and clips.
 
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use emoxide::image::{Limits, RgbImage, decode};
+use emoxide::video::Source;
 
 /// Endings that are taken for pictures when a folder is read.
 const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "jfif"];
-/// Endings of videos, which this version cannot read.
-const VIDEOS: [&str; 7] = ["mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg"];
+/// Endings that are taken for videos.
+const VIDEOS: [&str; 13] = ["mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg", "mpeg", "ts", "mts", "wmv", "flv", "ogv"];
 
 /// One thing to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Input {
     /// A file, named as the user would.
     File(PathBuf),
     /// Standard input.
     Standard,
+    /// Frames that belong together, with their name.
+    Clip(String, Source),
     /// Something that cannot be read, with the reason.
     Bad(String, String),
 }
@@ -28,7 +31,7 @@ impl Input {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Standard => "-".to_owned(),
-            Self::Bad(name, _) => name.clone(),
+            Self::Clip(name, _) | Self::Bad(name, _) => name.clone(),
         }
     }
 
@@ -42,6 +45,7 @@ impl Input {
                 .read(true)
                 .open(path)
                 .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)),
+            Self::Clip(..) => return Err("is a video; `emoxide predict` alone reads those".to_owned()),
             Self::Bad(_, reason) => return Err(reason.clone()),
         };
         read.map(|_| bytes).map_err(|error| error.to_string())
@@ -78,6 +82,8 @@ pub(crate) fn expand(arguments: &[String]) -> Vec<Input> {
         let before = inputs.len();
         if argument == "-" {
             inputs.push(Input::Standard);
+        } else if let Some(name) = camera(argument) {
+            inputs.push(Input::Clip(argument.clone(), Source::Camera(name.to_owned())));
         } else if path.is_dir() {
             walk(path, &mut Vec::new(), &mut inputs);
             if inputs.len() == before {
@@ -103,10 +109,33 @@ pub(crate) fn expand(arguments: &[String]) -> Vec<Input> {
     inputs
 }
 
+/// What was typed, each argument one clip: a folder, a glob, or a pattern with a number such as `frames/%04d.png`.
+pub(crate) fn sequences(arguments: &[String], fps: f64) -> Vec<Input> {
+    let sequence = |argument: &String| {
+        let path = Path::new(argument);
+        let source = if path.exists() || !argument.contains(['*', '?', '[']) {
+            Source::sequence(path, fps).map_err(|error| error.to_string())
+        } else {
+            let paths = glob::glob(argument).map_err(|error| error.to_string());
+            let paths = paths.and_then(|paths| paths.collect::<Result<_, _>>().map_err(|error| error.to_string()));
+            paths.and_then(|paths| Source::pictures(paths, fps).map_err(|error| error.to_string()))
+        };
+        match source {
+            Ok(source) => Input::Clip(argument.clone(), source),
+            Err(reason) => Input::Bad(argument.clone(), reason),
+        }
+    };
+    arguments.iter().map(sequence).collect()
+}
+
+/// The camera that an argument names: `camera:0`, or a device file of Linux.
+fn camera(argument: &str) -> Option<&str> {
+    argument.strip_prefix("camera:").or_else(|| argument.starts_with("/dev/video").then_some(argument))
+}
+
 fn file(path: &Path) -> Input {
     if has_ending(path, &VIDEOS) {
-        let reason = "video files are not read yet; extract frames and name their folder".to_owned();
-        return Input::Bad(path.display().to_string(), reason);
+        return Input::Clip(path.display().to_string(), Source::File(path.to_owned()));
     }
     Input::File(path.to_owned())
 }
@@ -168,7 +197,14 @@ mod tests {
         assert_eq!(names(&[format!("{root}/*.jpg")]), ["/a.jpg"]);
         assert_eq!(names(&[format!("{root}/none.jpg")]), ["/none.jpg"]);
         assert!(matches!(&expand(&[format!("{root}/*.gif")])[0], Input::Bad(_, reason) if reason.contains("pattern")));
-        assert!(matches!(&expand(&[format!("{root}/clip.mp4")])[0], Input::Bad(_, reason) if reason.contains("video")));
+        assert!(matches!(&expand(&[format!("{root}/clip.mp4")])[0], Input::Clip(_, Source::File(_))));
+        assert_eq!(expand(&["camera:1".to_owned()])[0], Input::Clip("camera:1".into(), Source::Camera("1".into())));
+        let pattern = format!("{root}/%d.png");
+        assert!(matches!(&sequences(&[pattern], 25.0)[0], Input::Bad(_, reason) if reason.contains("no picture")));
+        let Input::Clip(_, Source::Sequence { paths, .. }) = &sequences(&[format!("{root}/*.*g")], 25.0)[0] else {
+            panic!("a sequence")
+        };
+        assert_eq!(paths.len(), 2);
     }
 
     #[cfg(unix)]

@@ -14,6 +14,11 @@ pub(crate) fn open(path: Option<&Path>) -> Result<Box<dyn Write>> {
     })
 }
 
+/// Behind what a file holds.
+pub(crate) fn append(path: &Path) -> Result<Box<dyn Write>> {
+    Ok(Box::new(BufWriter::new(fs_err::OpenOptions::new().append(true).open(path)?)))
+}
+
 /// A picture to a file, in the format that the file's name asks for.
 pub(crate) fn picture(image: &RgbImage, path: &Path) -> Result<()> {
     image.save(path).with_context(|| path.display().to_string())

@@ -10,3 +10,19 @@ pub(crate) fn bar(length: usize, what: &str, quiet: bool) -> ProgressBar {
         .progress_chars("=> ");
     ProgressBar::with_draw_target(Some(length as u64), target).with_style(style).with_prefix(what.to_owned())
 }
+
+/// A bar over the seconds of a clip; where its length is not known, a count of its frames.
+pub(crate) fn clip(seconds: Option<f64>, what: &str, quiet: bool) -> ProgressBar {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let (template, length) = match seconds {
+        Some(seconds) => ("{prefix} [{bar:30}] {percent} % {elapsed} < {eta} {msg}", Some(milliseconds(seconds))),
+        None => ("{prefix} {spinner} {elapsed} {msg}", None),
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(length, target).with_style(style.progress_chars("=> ")).with_prefix(what.to_owned())
+}
+
+/// The unit of a clip's bar.
+pub(crate) fn milliseconds(seconds: f64) -> u64 {
+    (seconds * 1000.0).max(0.0) as u64
+}

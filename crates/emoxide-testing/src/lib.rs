@@ -32,3 +32,28 @@ pub fn shared_data() -> Option<PathBuf> {
     eprintln!("SKIPPED: no shared data at {}; set EMOXIDE_SHARED to its folder to run this test", folder.display());
     None
 }
+
+/// Whether the program ffmpeg is there, which decodes videos. Where it is not, this says so on standard error, and the
+/// caller is expected to return: such a test passes without having run.
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+pub fn has_ffmpeg() -> bool {
+    let program = std::env::var_os("EMOXIDE_FFMPEG").unwrap_or_else(|| "ffmpeg".into());
+    let found =
+        std::process::Command::new(program).arg("-version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("SKIPPED: no ffmpeg; install it, or name it in EMOXIDE_FFMPEG, to run this test");
+    }
+    found
+}
+
+/// Lets ffmpeg work in `folder` with these arguments, divided by spaces.
+///
+/// # Panics
+/// If it fails.
+pub fn ffmpeg(folder: &Path, arguments: &str) {
+    let program = std::env::var_os("EMOXIDE_FFMPEG").unwrap_or_else(|| "ffmpeg".into());
+    let mut command = std::process::Command::new(program);
+    command.args(["-hide_banner", "-nostdin", "-y", "-loglevel", "error"]).args(arguments.split(' '));
+    let output = command.current_dir(folder).output().unwrap_or_else(|error| panic!("ffmpeg: {error}"));
+    assert!(output.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}

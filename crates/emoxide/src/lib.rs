@@ -1,7 +1,7 @@
 //! Facial expression recognition: an image in, faces with calibrated expression probabilities out.
 //!
 //! Modules, each using only what stands to its left:
-//! `labels geometry | image device | nn | models preprocess | weights | zoo face | explain | recognizer`.
+//! `labels geometry | image device | nn | models preprocess | weights | zoo face | explain | recognizer | video`.
 
 pub mod device;
 pub mod explain;
@@ -13,5 +13,6 @@ pub mod models;
 pub mod nn;
 pub mod preprocess;
 pub mod recognizer;
+pub mod video;
 pub mod weights;
 pub mod zoo;

@@ -30,7 +30,8 @@ impl Detecting {
         Ok(Detector::new(&self.config(&model.card().detector)?, model.device())?)
     }
 
-    fn config(&self, of_card: &DetectorConfig) -> Result<DetectorConfig> {
+    /// The settings of [`open`](Self::open).
+    pub(crate) fn config(&self, of_card: &DetectorConfig) -> Result<DetectorConfig> {
         let mut detector = match (self.detector, of_card) {
             (Some(DetectorName::None), _) => DetectorConfig::WholeImage {},
             (Some(DetectorName::Mtcnn), DetectorConfig::WholeImage {}) => DetectorConfig::default(),

@@ -1,9 +1,11 @@
-//! Pictures and tables of a run: the confusion matrix, the training curves and the embeddings on a plane.
+//! Pictures and tables of a run: the confusion matrix, the training curves and the embeddings on a plane; and of a clip: what
+//! its faces show over time.
 
 mod canvas;
 mod confusion;
 mod curves;
 mod embeddings;
+mod timeline;
 mod tsne;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use plotters::style::{FontStyle, RGBColor, register_font};
 pub use confusion::{confusion_csv, confusion_png, confusion_svg, write_confusion};
 pub use curves::{curves_svg, write_curves};
 pub use embeddings::{Embeddings, Group, Panel, Role};
+pub use timeline::Timeline;
 pub use tsne::{MOST_POINTS, Plane, check_perplexity, tsne};
 
 use crate::snapshot::StateError;

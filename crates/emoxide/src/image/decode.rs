@@ -29,7 +29,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Refuses an image whose header announces such a size.
-    fn check(&self, width: u32, height: u32) -> Result<(), ImageError> {
+    pub(crate) fn check(&self, width: u32, height: u32) -> Result<(), ImageError> {
         if width.max(height) > self.max_side {
             return Err(ImageError::SideTooLong { width, height, limit: self.max_side });
         }

@@ -110,6 +110,11 @@ impl Recognizer {
         &self.detector
     }
 
+    /// Which answers it gives.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The classes of every answer, in order.
     pub fn classes(&self) -> &Classes {
         self.options.classes.as_ref().unwrap_or(self.model.classes())
@@ -210,7 +215,8 @@ impl Recognizer {
         let answer = |((input, _), place): (&(String, Vec<u8>), Result<usize, ImageError>)| {
             let place = place?;
             let (width, height) = images[place].dimensions();
-            Ok(Prediction { input: input.clone(), frame: 0, width, height, faces: std::mem::take(&mut faces[place]) })
+            let faces = std::mem::take(&mut faces[place]);
+            Ok(Prediction { input: input.clone(), frame: 0, timestamp: None, width, height, faces })
         };
         files.iter().zip(places).map(answer).collect()
     }

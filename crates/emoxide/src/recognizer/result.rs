@@ -1,12 +1,15 @@
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::geometry::BoundingBox;
 use crate::image::RgbImage;
 use crate::labels::Expression;
 
 /// A box in pixels of the original picture, origin at its top left.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FaceBox {
     /// Left edge.
     pub x: f32,
@@ -30,11 +33,14 @@ impl FaceBox {
     }
 }
 
+/// What is written where no expression is likely enough.
+const UNCERTAIN: &str = "uncertain";
+
 /// One face and its expression.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Face {
     /// Number of the face within its picture, from 0, in the detector's order: the largest first, unless its settings say
-    /// otherwise.
+    /// otherwise. Where a clip's faces are followed from frame to frame, the number of the face within the clip.
     pub face_id: usize,
     /// Where it is, clamped to the picture.
     #[serde(rename = "box")]
@@ -44,7 +50,7 @@ pub struct Face {
     /// Left eye, right eye, nose tip, left and right mouth corner in pixels, image-left first.
     pub landmarks: Option<[[f32; 2]; 5]>,
     /// The most probable expression; `None` (JSON: "uncertain") where it stays below the minimum confidence.
-    #[serde(serialize_with = "or_uncertain")]
+    #[serde(serialize_with = "or_uncertain", deserialize_with = "unless_uncertain")]
     pub dominant_emotion: Option<Expression>,
     /// Probability of every class; they sum to 1.
     pub probabilities: Probabilities,
@@ -56,7 +62,12 @@ pub struct Face {
     reason = "serde calls it with a reference to the field"
 )]
 fn or_uncertain<S: Serializer>(expression: &Option<Expression>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(expression.map_or("uncertain", Expression::name))
+    serializer.serialize_str(expression.map_or(UNCERTAIN, Expression::name))
+}
+
+fn unless_uncertain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Expression>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if name == UNCERTAIN { Ok(None) } else { name.parse().map(Some).map_err(serde::de::Error::custom) }
 }
 
 /// Probabilities by name, in the model's order.
@@ -90,6 +101,30 @@ impl Serialize for Probabilities {
     }
 }
 
+impl<'de> Deserialize<'de> for Probabilities {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Probabilities;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("probabilities by the names of expressions")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Probabilities, A::Error> {
+                let mut found = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    found.push(entry);
+                }
+                Ok(Probabilities(found))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
 /// What was found in a picture.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
@@ -100,12 +135,15 @@ pub struct Seen {
 }
 
 /// All faces of one picture.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// Name of the picture as it was given.
     pub input: String,
     /// Frame of a video or 0.
     pub frame: usize,
+    /// When a video shows it, in seconds from its beginning; `None` for a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<f64>,
     /// Width of the picture in pixels.
     #[serde(skip)]
     pub width: u32,

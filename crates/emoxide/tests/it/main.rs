@@ -30,4 +30,5 @@ mod start;
 mod support;
 mod tiny;
 mod transfer;
+mod video;
 mod worker;

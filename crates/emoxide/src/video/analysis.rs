@@ -1,0 +1,89 @@
+//! Frames to predictions.
+
+use std::collections::VecDeque;
+use std::iter::Fuse;
+
+use super::{Follower, Frame, VideoError};
+use crate::image::RgbImage;
+use crate::recognizer::{Face, Prediction};
+
+/// A frame and what was found in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// What it shows.
+    pub image: RgbImage,
+    /// Its faces.
+    pub prediction: Prediction,
+}
+
+/// Predictions of a clip's frames, in order: frames are recognised in batches and followed one by one.
+///
+/// Every frame gives one prediction, without faces where none was found. An error of the source comes behind the
+/// predictions of its batch, and does not count in it.
+#[derive(Debug)]
+pub struct Analysis<I: Iterator, R> {
+    input: String,
+    frames: Fuse<I>,
+    recognise: R,
+    follower: Follower,
+    batch: usize,
+    ready: VecDeque<Result<Shown, VideoError>>,
+}
+
+impl<I, R, E> Analysis<I, R>
+where
+    I: Iterator<Item = Result<Frame, VideoError>>,
+    R: FnMut(&[RgbImage]) -> Result<Vec<Vec<Face>>, E>,
+{
+    /// Over the frames of the clip `input`, so many at a time. `recognise` is [`Recognizer::recognise`] or that of a
+    /// [`Worker`]: a list of faces a picture.
+    ///
+    /// [`Recognizer::recognise`]: crate::recognizer::Recognizer::recognise
+    /// [`Worker`]: crate::recognizer::Worker
+    pub fn new(input: String, frames: I, recognise: R, follower: Follower, batch: usize) -> Self {
+        Self { input, frames: frames.fuse(), recognise, follower, batch: batch.max(1), ready: VecDeque::new() }
+    }
+
+    /// Reads and answers the next batch.
+    fn refill(&mut self) -> Result<(), E> {
+        let (mut places, mut images, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        while images.len() < self.batch {
+            match self.frames.next() {
+                Some(Ok(frame)) => {
+                    places.push((frame.index, frame.timestamp));
+                    images.push(frame.image);
+                }
+                Some(Err(error)) => errors.push(Err(error)),
+                None => break,
+            }
+        }
+        let faces = if images.is_empty() { Vec::new() } else { (self.recognise)(&images)? };
+        for (((frame, timestamp), image), faces) in places.into_iter().zip(images).zip(faces) {
+            let faces = self.follower.follow(timestamp, faces);
+            let (width, height) = image.dimensions();
+            let input = self.input.clone();
+            let prediction = Prediction { input, frame, timestamp: Some(timestamp), width, height, faces };
+            self.ready.push_back(Ok(Shown { image, prediction }));
+        }
+        self.ready.extend(errors);
+        Ok(())
+    }
+}
+
+impl<I, R, E> Iterator for Analysis<I, R>
+where
+    I: Iterator<Item = Result<Frame, VideoError>>,
+    R: FnMut(&[RgbImage]) -> Result<Vec<Vec<Face>>, E>,
+{
+    type Item = Result<Result<Shown, VideoError>, E>;
+
+    /// The outer error is `recognise`'s.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ready.is_empty() {
+            if let Err(error) = self.refill() {
+                return Some(Err(error));
+            }
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}

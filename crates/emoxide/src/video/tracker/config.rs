@@ -1,0 +1,110 @@
+//! Settings of the tracker.
+
+use serde::{Deserialize, Serialize};
+
+use crate::preprocess::DetectorConfig;
+
+/// The score that a face needs in a clip to go on with a track, whatever the detector's own threshold.
+const LOW: f32 = 0.4;
+
+/// Settings of a [`Tracker`](super::Tracker).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrackerConfig {
+    /// Score of a face that may begin a track, 0 to 1.
+    pub high: f32,
+    /// Score of a face that may go on with a track that is followed, and nothing else; from 0 to `high`.
+    pub low: f32,
+    /// Least overlap (intersection over union) of a face with the place where a track is expected, 0 to 1.
+    pub overlap: f32,
+    /// The same for faces whose score is below `high`.
+    pub low_overlap: f32,
+    /// The same for a track that has been seen once only.
+    pub new_overlap: f32,
+    /// How far from where it was last seen a face may come back, in heights of the face.
+    pub reach: f32,
+    /// How many times larger or smaller it may come back.
+    pub growth: f32,
+    /// Seconds that a face may be away and keep its number.
+    pub max_lost: f64,
+}
+
+impl Default for TrackerConfig {
+    /// Overlaps are those of ByteTrack's code (costs of 0.8, 0.5 and 0.7 at most); scores are MTCNN's.
+    fn default() -> Self {
+        Self {
+            high: 0.7,
+            low: LOW,
+            overlap: 0.2,
+            low_overlap: 0.5,
+            new_overlap: 0.3,
+            reach: 1.0,
+            growth: 1.6,
+            max_lost: 2.0,
+        }
+    }
+}
+
+/// A setting that is none.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("tracker: `{key}` is {value}; it has to be {wanted}")]
+pub struct TrackerError {
+    /// The setting.
+    pub key: &'static str,
+    /// What was asked for.
+    pub value: f64,
+    /// What it may be.
+    pub wanted: &'static str,
+}
+
+impl TrackerConfig {
+    /// The settings for what such a detector finds. It is made [`sensitive`] for that.
+    pub fn following(detector: &DetectorConfig) -> Self {
+        match detector {
+            DetectorConfig::Mtcnn(config) => {
+                let high = config.thresholds[2];
+                Self { high, low: LOW.min(high), ..Self::default() }
+            }
+            DetectorConfig::WholeImage {} => Self::default(),
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), TrackerError> {
+        let refused = |key, value: f64, wanted| Err(TrackerError { key, value, wanted });
+        let shares = [
+            ("high", self.high),
+            ("overlap", self.overlap),
+            ("low_overlap", self.low_overlap),
+            ("new_overlap", self.new_overlap),
+        ];
+        for (key, value) in shares {
+            if !(0.0..=1.0).contains(&value) {
+                return refused(key, value.into(), "a value from 0 to 1");
+            }
+        }
+        if !(0.0..=self.high).contains(&self.low) {
+            return refused("low", self.low.into(), "a value from 0 to `high`");
+        }
+        if !(self.reach.is_finite() && self.reach >= 0.0) {
+            return refused("reach", self.reach.into(), "0 or more");
+        }
+        if !(self.growth.is_finite() && self.growth >= 1.0) {
+            return refused("growth", self.growth.into(), "1 or more");
+        }
+        if !(self.max_lost.is_finite() && self.max_lost >= 0.0) {
+            return refused("max_lost", self.max_lost, "a number of seconds from 0");
+        }
+        Ok(())
+    }
+}
+
+/// The same detector, which also names faces that it is less sure of: a tracker goes on with a face that is half hidden
+/// for a moment, but begins with none of them. What is found above the detector's own threshold stays what it was.
+#[must_use]
+pub fn sensitive(detector: &DetectorConfig) -> DetectorConfig {
+    let mut detector = detector.clone();
+    if let DetectorConfig::Mtcnn(config) = &mut detector {
+        config.thresholds[2] = config.thresholds[2].min(LOW);
+    }
+    detector
+}
