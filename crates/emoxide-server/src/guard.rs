@@ -44,8 +44,8 @@ pub(crate) async fn observe(Shared(state): Shared<State>, request: Request, next
     let time = start.elapsed();
     let status = response.status().as_u16();
     state.metrics.answered(route, status, time);
-    let (milliseconds, id_text) = (time.as_secs_f64() * 1e3, id.to_str().unwrap_or_default());
-    tracing::info!(id = id_text, client = ?client, %method, route, status, milliseconds, "answered");
+    let (milliseconds, id_text) = ((time.as_secs_f64() * 1e4).round() / 10.0, id.to_str().unwrap_or_default());
+    tracing::info!(id = id_text, client = client.map(tracing::field::display), %method, route, status, milliseconds, "answered");
     response.headers_mut().insert(REQUEST_ID, id);
     if state.is_stopping() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,5 +1,7 @@
 //! The log: one line a request, without pictures, tokens or queries.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// How log lines are written.
@@ -28,7 +30,10 @@ pub enum LogError {
 pub fn start(format: Format, filter: &str) -> Result<(), LogError> {
     let directives = if filter.contains('=') { filter.to_owned() } else { format!("warn,emoxide_server={filter}") };
     let filter = EnvFilter::try_new(directives).map_err(|_| LogError::Filter(filter.to_owned()))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         Format::Text => builder.with_target(false).try_init(),
         Format::Json => builder.json().flatten_event(true).with_target(false).try_init(),

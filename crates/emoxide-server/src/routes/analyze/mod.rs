@@ -8,6 +8,7 @@
 //! paths are read (paths are with a folder that the server allows); values are not rounded.
 
 mod options;
+mod schema;
 
 use axum::Json;
 use axum::extract::{Request, State as Shared};
@@ -19,7 +20,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::options::{AnalyzeBody, AnalyzeForm, Asking};
+use self::options::Asking;
+use self::schema::{AnalyzeBody, AnalyzeForm};
 use super::{Refusals, only};
 use crate::State;
 use crate::error::{ApiError, ErrorAnswer};

@@ -4,66 +4,16 @@ use std::num::NonZeroUsize;
 
 use emoxide::recognizer::Search;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::upload::{Content, Picture};
 
 /// What DeepFace can be asked for.
 const ACTIONS: [&str; 4] = ["emotion", "age", "gender", "race"];
+/// What may stand around a name where a list was written as text.
+const AROUND: [char; 7] = ['[', ']', '(', ')', '"', '\'', ' '];
 /// Options that change nothing in an answer.
 const SILENT: [&str; 2] = ["img", "silent"];
-
-/// A picture and options of DeepFace's service; others are accepted and named among the warnings.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "for the OpenAPI document; options are read one by one")]
-pub(super) struct AnalyzeBody {
-    /// The picture's file in base64, with `data:…;base64,` before it or not.
-    img: String,
-    /// `emotion` is the one that is done; a list, or a text with commas.
-    #[schema(value_type = Option<Actions>, nullable = false)]
-    actions: Option<()>,
-    /// `skip` takes the picture for a face as a whole.
-    #[schema(nullable = false)]
-    detector_backend: Option<String>,
-    /// Whether a picture without a face is refused; otherwise it is one face as a whole.
-    #[schema(nullable = false)]
-    enforce_detection: Option<bool>,
-    /// Faces to answer at most.
-    #[schema(nullable = false, minimum = 1, maximum = 1_000_000)]
-    max_faces: Option<u32>,
-}
-
-/// What to do.
-#[derive(ToSchema)]
-#[schema(example = json!(["emotion"]))]
-pub(super) struct Actions(#[expect(dead_code, reason = "for the OpenAPI document")] Vec<Action>);
-
-/// One of the things that DeepFace does.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "for the OpenAPI document")]
-enum Action {
-    Emotion,
-    Age,
-    Gender,
-    Race,
-}
-
-/// A picture and options of DeepFace's service in a form.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "for the OpenAPI document; forms are read part by part")]
-pub(super) struct AnalyzeForm {
-    /// The picture's file.
-    #[schema(value_type = String, format = Binary)]
-    img: Vec<u8>,
-    /// `emotion` is the one that is done.
-    #[schema(nullable = false, pattern = "^emotion(,(age|gender|race))*$")]
-    actions: Option<String>,
-    /// Whether a picture without a face is refused; otherwise it is one face as a whole.
-    #[schema(nullable = false)]
-    enforce_detection: Option<bool>,
-}
 
 /// A request, read.
 #[derive(Debug)]
@@ -130,8 +80,8 @@ impl Asking {
         let invalid = || ApiError::invalid("actions", &format!("write a list of {}", ACTIONS.join(", ")));
         let names: Vec<String> = match value {
             Value::String(text) => {
-                let plain = text.replace(['[', ']', '(', ')', '"', '\'', ' '], "");
-                plain.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+                let names = text.split(',').map(|name| name.trim_matches(AROUND.as_slice()));
+                names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
             }
             Value::Array(names) => {
                 names.iter().map(|name| Some(name.as_str()?.to_owned())).collect::<Option<_>>().ok_or_else(invalid)?
