@@ -11,6 +11,7 @@ mod predict;
 mod protocols;
 mod train;
 mod tsne;
+mod video;
 mod weights;
 
 use std::path::{Path, PathBuf};
