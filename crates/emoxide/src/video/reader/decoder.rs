@@ -43,10 +43,10 @@ impl Decoder {
         }
         let mut command = ffmpeg::command();
         command.args(options(input, selection.end)?);
-        // Rotation is applied before the filters. The time base is the stream's, so that times are exact, and no frame is
-        // added or dropped to make a rate even.
+        // Rotation is applied before the filters. The time base is the stream's, so that times are exact, no frame is
+        // added or dropped to make a rate even, and none is scaled to the size of the first.
         command.args(["-map", "0:v:0", "-an", "-sn", "-dn", "-vf", &filters(selection), "-fps_mode", "passthrough"]);
-        command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
+        command.args(["-autoscale", "0", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
         let mut child = ffmpeg::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         let (Some(pixels), Some(said)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(io::Error::other("ffmpeg has no pipes").into());
