@@ -12,6 +12,7 @@ mod protocols;
 mod serve;
 mod train;
 mod tsne;
+mod video;
 mod weights;
 
 use std::path::{Path, PathBuf};

@@ -25,8 +25,10 @@ pub(super) fn command() -> Command {
     command
 }
 
-/// Starts it.
+/// Starts it, where a terminal's Ctrl-C does not reach it: that is ours to answer.
 pub(super) fn start(command: &mut Command) -> Result<Child, VideoError> {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
     command.spawn().map_err(|error| VideoError::NoFfmpeg {
         program: program().to_string_lossy().into_owned(),
         reason: error.to_string(),

@@ -43,10 +43,10 @@ impl Decoder {
         }
         let mut command = ffmpeg::command();
         command.args(options(input, selection.end)?);
-        // Rotation is applied before the filters. The time base is the stream's, so that times are exact, and no frame is
-        // added or dropped to make a rate even.
+        // Rotation is applied before the filters. The time base is the stream's, so that times are exact, no frame is
+        // added or dropped to make a rate even, and none is scaled to the size of the first.
         command.args(["-map", "0:v:0", "-an", "-sn", "-dn", "-vf", &filters(selection), "-fps_mode", "passthrough"]);
-        command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
+        command.args(["-autoscale", "0", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
         let mut child = ffmpeg::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         let (Some(pixels), Some(said)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(io::Error::other("ffmpeg has no pipes").into());
@@ -135,7 +135,7 @@ fn options(input: Input<'_>, end: Option<f64>) -> Result<Vec<OsString>, VideoErr
                 .extend(["-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, "-i"].map(OsString::from));
             options.push(local(path));
         }
-        Input::Camera(name) => options.extend(camera(name)?.map(OsString::from)),
+        Input::Camera(name) => options.extend(camera(name)?.into_iter().map(OsString::from)),
     }
     Ok(options)
 }
@@ -148,18 +148,20 @@ fn local(path: &Path) -> OsString {
 }
 
 /// How the system's cameras are opened.
-fn camera(name: &str) -> Result<[String; 4], VideoError> {
+fn camera(name: &str) -> Result<Vec<String>, VideoError> {
     let number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
-    let (format, device) = if cfg!(target_os = "linux") {
-        ("v4l2", if number { format!("/dev/video{name}") } else { name.to_owned() })
+    let options = if cfg!(target_os = "linux") {
+        let device = if number { format!("/dev/video{name}") } else { name.to_owned() };
+        ["-f", "v4l2", "-i", &device].map(str::to_owned).to_vec()
     } else if cfg!(target_os = "macos") {
-        ("avfoundation", format!("{name}:none"))
+        // Its own default, 29.97 a second, is a rate that few cameras have.
+        ["-f", "avfoundation", "-framerate", "30", "-i", &format!("{name}:none")].map(str::to_owned).to_vec()
     } else if cfg!(windows) {
-        ("dshow", format!("video={name}"))
+        ["-f", "dshow", "-i", &format!("video={name}")].map(str::to_owned).to_vec()
     } else {
         return Err(VideoError::NoCamera);
     };
-    Ok(["-f".to_owned(), format.to_owned(), "-i".to_owned(), device])
+    Ok(options)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 const UNKNOWN: [u8; 8] = [0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 /// Nanoseconds of a tick of the times in the stream.
 const TICK: u64 = 1_000;
+/// Nanoseconds that a frame lasts which no other one follows.
+const LAST: u64 = 40_000_000;
 /// Three bytes a pixel, red first; the last one is the bits of a pixel.
 const RGB24: &[u8] = b"RGB\x18";
 
@@ -29,6 +31,7 @@ pub(super) fn header(width: u32, height: u32) -> Vec<u8> {
         number(&[0x73, 0xC5], 1),            // TrackUID
         number(&[0x83], 1),                  // TrackType: video
         element(&[0x86], b"V_UNCOMPRESSED"), // CodecID
+        number(&[0x23, 0xE3, 0x83], LAST),   // DefaultDuration
         element(&[0xE0], &video.concat()),   // Video
     ];
     let tracks = element(&[0xAE], &track.concat());

@@ -89,6 +89,27 @@ fn variable_rates_keep_their_times_and_no_frame_is_made_up() {
 }
 
 #[test]
+fn frames_may_change_their_size() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = Vec::new();
+    for (name, colour, size) in [("a.ts", "red", "64x48"), ("b.ts", "blue", "128x96")] {
+        ffmpeg(folder.path(), &format!("-f lavfi -i color={colour}:size={size}:rate=10 -t 0.5 {name}"));
+        bytes.extend(fs_err::read(folder.path().join(name)).unwrap());
+    }
+    let path = folder.path().join("both.ts");
+    fs_err::write(&path, bytes).unwrap();
+    let found = frames(&path, Selection::default());
+    let of_size = |size| found.iter().filter(|frame| frame.image.dimensions() == size).collect::<Vec<_>>();
+    let (small, large) = (of_size((64, 48)), of_size((128, 96)));
+    assert!(small.len() >= 4 && large.len() >= 4 && small.len() + large.len() == found.len());
+    assert!(small.iter().all(|frame| frame.image.pixels().all(|pixel| pixel.0[0] > 200)));
+    assert!(large.iter().all(|frame| frame.image.pixels().all(|pixel| pixel.0[2] > 200)));
+}
+
+#[test]
 fn turned_videos_are_set_upright() {
     if !has_ffmpeg() {
         return;

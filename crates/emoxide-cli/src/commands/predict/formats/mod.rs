@@ -6,7 +6,7 @@ pub(super) mod rows;
 mod table;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use emoxide::labels::Classes;
@@ -126,6 +126,13 @@ impl Writer {
             Form::Parts(parts) => parts.finish(),
         }
     }
+}
+
+/// Where the parts of a Parquet file lie until it is complete.
+pub(super) fn parts_folder(output: &Path) -> PathBuf {
+    let mut folder = output.as_os_str().to_owned();
+    folder.push(".parts");
+    folder.into()
 }
 
 fn header(sink: &mut Box<dyn Write>, columns: &[Column]) -> Result<()> {

@@ -17,6 +17,7 @@ use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::record::{Field, Row};
 use parquet::schema::types::{Type, TypePtr};
 
+use super::parts_folder as folder;
 use super::rows::{self, Cell, Column, Kind};
 
 /// Rows of a part, from which on it is written.
@@ -131,13 +132,6 @@ fn append(writer: &mut SerializedFileWriter<File>, part: &Path) -> Result<()> {
 /// The reader takes files of the standard library.
 fn open(path: &Path) -> Result<std::fs::File> {
     Ok(File::open(path)?.into_parts().0)
-}
-
-/// Where the parts of a file lie.
-fn folder(path: &Path) -> PathBuf {
-    let mut folder = path.as_os_str().to_owned();
-    folder.push(".parts");
-    folder.into()
 }
 
 /// The complete parts in order.

@@ -19,6 +19,7 @@ use emoxide_train::snapshot;
 pub(super) use self::record::Record;
 use super::Format;
 use super::clips::State;
+use super::formats::parts_folder;
 use crate::inputs::Input;
 
 /// Where a run goes on.
@@ -78,7 +79,7 @@ pub(super) fn find(
     if let Some(difference) = record.differs(&before) {
         bail!("--resume: {} belongs to another run: {difference}", output.display());
     }
-    let begun = if format == Format::Parquet { reader::parts(output).exists() } else { output.exists() };
+    let begun = if format == Format::Parquet { parts_folder(output).exists() } else { output.exists() };
     if !begun {
         return Ok(None);
     }

@@ -1,7 +1,7 @@
 //! What stands in an output that was not finished.
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use emoxide::labels::Classes;
@@ -22,13 +22,6 @@ pub(super) struct Cut {
     pub(super) input: Option<String>,
     /// Frames of that clip that are kept.
     pub(super) frames: usize,
-}
-
-/// Where the parts of a Parquet file lie.
-pub(super) fn parts(output: &Path) -> PathBuf {
-    let mut folder = output.as_os_str().to_owned();
-    folder.push(".parts");
-    folder.into()
 }
 
 /// Finds the end of the last batch of which every row is there. The last frame may lack a face, so it never counts.
