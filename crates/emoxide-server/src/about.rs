@@ -35,6 +35,8 @@ pub(crate) struct About {
     pub(crate) device: String,
     /// `mtcnn`, or `none` where pictures are faces as a whole.
     pub(crate) detector: &'static str,
+    /// Its settings.
+    pub(crate) detector_config: DetectorConfig,
     /// Why no maps of attention can be shown; `None` where they can.
     pub(crate) unexplained: Option<String>,
     /// `/v1/info`.
@@ -81,6 +83,7 @@ impl About {
             },
             "limits": {
                 "body_bytes": limits.body_bytes,
+                "video_bytes": limits.video_bytes,
                 "pixels": limits.pixels,
                 "faces": limits.faces,
                 "batch": limits.batch,
@@ -101,6 +104,7 @@ impl About {
             model: card.name.clone(),
             device: program.device.clone(),
             detector,
+            detector_config: config,
             unexplained: found.is_empty().then(kinds),
             info,
             models,

@@ -1,11 +1,13 @@
 //! The one shape of every refusal.
 
+use std::path::Path;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use emoxide::image::ImageError;
 use emoxide::recognizer::WorkerError;
+use emoxide::video::VideoError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -27,6 +29,22 @@ pub enum ApiError {
     /// A field that must be there.
     #[error("the request has no picture: send `{0}`, as a file of a multipart form or as base64 in JSON")]
     Missing(&'static str),
+    /// A form without its file.
+    #[error("the request has no video: send it as a file `video` of a multipart form")]
+    MissingVideo,
+    /// A video that cannot be read, here or at all.
+    #[error("{reason}")]
+    Video {
+        /// What its answer has.
+        status: StatusCode,
+        /// A word for programs.
+        code: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// As many videos as there may be.
+    #[error("{0} videos are being looked at, which is the limit; try again later")]
+    Videos(usize),
     /// An address where a picture must be.
     #[error("addresses are never fetched; download the picture and send it")]
     Url,
@@ -99,11 +117,30 @@ impl ApiError {
         Self::Invalid { place, reason: reason.to_string() }
     }
 
+    /// Why a video in this file was not read; the file's path is the server's own affair.
+    pub(crate) fn video(error: &VideoError, path: &Path) -> Self {
+        let (status, code) = match error {
+            VideoError::NoFfmpeg { .. } | VideoError::Report { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no_ffmpeg"),
+            VideoError::Unreadable { .. } | VideoError::NoVideoStream => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_a_video")
+            }
+            VideoError::Damaged { .. } | VideoError::Untimed { .. } => (StatusCode::BAD_REQUEST, "damaged_video"),
+            VideoError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "picture_too_large"),
+            VideoError::Range { .. } => (StatusCode::BAD_REQUEST, "bad_request"),
+            _ => return Self::Internal,
+        };
+        let reason = error.to_string().replace(&path.display().to_string(), "the video");
+        Self::Video { status, code, reason }
+    }
+
     /// A word for programs, and the status that goes with it.
     pub fn code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Invalid { .. } => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Missing(_) => (StatusCode::BAD_REQUEST, "no_picture"),
+            Self::MissingVideo => (StatusCode::BAD_REQUEST, "no_video"),
+            Self::Video { status, code, .. } => (*status, code),
+            Self::Videos(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Url => (StatusCode::BAD_REQUEST, "url_refused"),
             Self::Path | Self::NoFile => (StatusCode::BAD_REQUEST, "path_refused"),
             Self::UploadTimeout(_) => (StatusCode::BAD_REQUEST, "upload_timeout"),
@@ -157,6 +194,13 @@ pub(crate) struct ErrorAnswer {
     error: ErrorBody,
 }
 
+impl ErrorAnswer {
+    /// Of an error behind which nothing comes.
+    pub(crate) fn of(error: &ApiError) -> Self {
+        Self { error: error.body() }
+    }
+}
+
 /// Why a request, or one picture of it, got no answer.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorBody {
@@ -173,7 +217,7 @@ impl IntoResponse for ApiError {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self, "a request failed");
         }
-        let mut response = (status, axum::Json(ErrorAnswer { error: self.body() })).into_response();
+        let mut response = (status, axum::Json(ErrorAnswer::of(&self))).into_response();
         let headers = response.headers_mut();
         match status {
             StatusCode::UNAUTHORIZED => {

@@ -44,7 +44,7 @@ impl Options {
     }
 }
 
-fn probability<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f32>, D::Error> {
+pub(crate) fn probability<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f32>, D::Error> {
     let value = f32::deserialize(deserializer)?;
     if !(0.0..=1.0).contains(&value) {
         return Err(serde::de::Error::custom(format!("{value} is no probability between 0 and 1")));

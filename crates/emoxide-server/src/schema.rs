@@ -20,6 +20,19 @@ pub(crate) struct Prediction {
     faces: Vec<Face>,
 }
 
+/// All faces of a frame.
+#[derive(ToSchema)]
+pub(crate) struct FramePrediction {
+    /// Name of the video's file, or `video`.
+    input: String,
+    /// Number of the frame within the video, from 0.
+    frame: u64,
+    /// When it is shown, in seconds from the video's beginning.
+    timestamp: f64,
+    /// Its faces, by their numbers.
+    faces: Vec<Face>,
+}
+
 /// One face and its expression.
 #[derive(ToSchema)]
 pub(crate) struct Face {

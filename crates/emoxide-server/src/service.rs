@@ -47,6 +47,7 @@ pub struct Service {
     worker: Worker,
     decoders: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    videos: Arc<Semaphore>,
     stopping: AtomicBool,
 }
 
@@ -76,6 +77,7 @@ impl Service {
             worker,
             decoders: Arc::new(Semaphore::new(cores)),
             places: Arc::new(Semaphore::new(settings.batching.queue)),
+            videos: Arc::new(Semaphore::new(settings.limits.videos)),
             stopping: AtomicBool::new(false),
             settings,
         }))
@@ -99,6 +101,12 @@ impl Service {
     /// A place among the requests that are decoded or wait for the recogniser; kept until the answer. Nobody waits for one.
     pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         Ok(Arc::clone(&self.places).try_acquire_owned().map_err(|_| WorkerError::Busy)?)
+    }
+
+    /// A place among the videos that come in or are looked at.
+    pub(crate) fn video_place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let most = self.settings.limits.videos;
+        Arc::clone(&self.videos).try_acquire_owned().map_err(|_| ApiError::Videos(most))
     }
 
     /// Requests that wait for the recogniser.

@@ -53,6 +53,10 @@ impl Origin {
 pub struct Limits {
     /// Bytes of a body.
     pub body_bytes: u64,
+    /// Bytes of a video.
+    pub video_bytes: u64,
+    /// Videos at one time.
+    pub videos: usize,
     /// Pixels of a picture.
     pub pixels: u64,
     /// Faces that are classified in a picture.
@@ -76,11 +80,13 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 MiB and 50 megapixels, 100 faces, 64 pictures a batch, 1 GiB of memory, 16 384 connections; 10 s for a head, 30 s
+    /// 32 MiB and 50 megapixels, two videos of 512 MiB, 100 faces, 64 pictures a batch, 1 GiB of memory, 16 384 connections; 10 s for a head, 30 s
     /// for a body, an answer and the end.
     fn default() -> Self {
         Self {
             body_bytes: 32 << 20,
+            video_bytes: 512 << 20,
+            videos: 2,
             pixels: 50_000_000,
             faces: 100,
             batch: 64,

@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use emoxide::device;
 use emoxide::face::{Detector, DetectorConfig, Mtcnn};
-use emoxide::image::{Limits, decode};
+use emoxide::image::Limits;
 use emoxide::recognizer::{Options, Prediction, Recognizer};
 use emoxide::weights::checkpoint;
 use emoxide::zoo::Model;

@@ -6,6 +6,7 @@ mod batch;
 mod explain;
 mod predict;
 mod probes;
+mod video;
 
 use emoxide::recognizer::{Face, Seen, WorkerError};
 use utoipa::IntoResponses;
@@ -22,6 +23,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(predict::routes())
         .merge(batch::routes())
         .merge(explain::routes())
+        .merge(video::routes())
         .merge(about::routes())
         .merge(probes::routes())
 }

@@ -88,7 +88,7 @@ async fn predict(
     let Seen { mut faces, left_out } = only(&state, answer)?;
     doubt(&mut faces, options);
     Ok(Json(PredictAnswer {
-        prediction: Prediction { input, frame: 0, width, height, faces },
+        prediction: Prediction { input, frame: 0, timestamp: None, width, height, faces },
         faces_left_out: left_out,
         model: state.about.model.clone(),
         device: state.about.device.clone(),

@@ -1,5 +1,6 @@
 //! Bodies: read within the limits of size, memory and time, whatever their content type.
 
+mod clip;
 mod picture;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use crate::budget::Charge;
 use crate::error::ApiError;
 use crate::service::Service;
 
+pub(crate) use clip::Clip;
 pub(crate) use picture::Picture;
 
 /// Parts of a form beside its pictures.

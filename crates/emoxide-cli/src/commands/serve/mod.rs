@@ -70,7 +70,13 @@ pub(crate) struct Arguments {
     /// MiB of a body
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     max_body: u32,
-    /// Megapixels of a picture
+    /// MiB of a video
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    max_video: u32,
+    /// Videos that come in or are looked at, at one time
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    max_videos: u32,
+    /// Megapixels of a picture or a video's frame
     #[arg(long, value_name = "MEGAPIXELS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max_pixels: u32,
     /// Faces answered in a picture
@@ -145,6 +151,8 @@ impl Arguments {
             },
             limits: Limits {
                 body_bytes: u64::from(self.max_body) << 20,
+                video_bytes: u64::from(self.max_video) << 20,
+                videos: self.max_videos as usize,
                 pixels: u64::from(self.max_pixels) * 1_000_000,
                 faces: self.max_faces as usize,
                 batch: self.max_batch as usize,
