@@ -85,6 +85,9 @@ async fn what_is_too_large_is_refused() {
     assert_eq!(send(&app, form("/v1/predict/batch", &fields)).await.refusal(), (400, "bad_request".to_owned()));
 }
 
+/// A code, and the settings that lead to it.
+type Case = (&'static str, fn(&mut Settings));
+
 #[tokio::test]
 async fn a_server_with_too_much_to_do_says_so_at_once() {
     let with = |change: fn(&mut Settings)| {
@@ -93,7 +96,6 @@ async fn a_server_with_too_much_to_do_says_so_at_once() {
         app(service(settings))
     };
     let picture = || post("/v1/predict", "image/jpeg", file("astronaut.jpg"));
-    type Case = (&'static str, fn(&mut Settings));
     let cases: [Case; 4] = [
         ("busy", |settings| settings.batching.queue = 0),
         ("deadline", |settings| settings.limits.deadline = Duration::ZERO),
