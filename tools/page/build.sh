@@ -16,8 +16,10 @@ target=${CARGO_TARGET_DIR:-target}
 if [ "${1:-}" != scripts ]; then
     RUSTFLAGS="-C target-feature=+simd128" \
         cargo build --locked --release --target wasm32-unknown-unknown -p emoxide-web
-    wasm-bindgen --target web --out-dir "$page/dist" "$target/wasm32-unknown-unknown/release/emoxide_web.wasm"
+    wasm-bindgen --target web --remove-name-section --remove-producers-section --out-dir "$page/dist" \
+        "$target/wasm32-unknown-unknown/release/emoxide_web.wasm"
     rm -f "$page/dist/emoxide_web_bg.wasm.d.ts"
+    gzip -9nf "$page/dist/emoxide_web_bg.wasm"
 fi
 npx --yes --package typescript@7.0.2 tsc --project "$page"
 ls -l "$page/dist"

@@ -17,13 +17,15 @@ use crate::State;
 struct File {
     path: &'static str,
     content_type: &'static str,
+    /// Whether the bytes are compressed, by gzip, which every browser undoes.
+    gzip: bool,
     bytes: &'static [u8],
 }
 
 /// A file of `page/`.
 macro_rules! file {
     ($path:literal, $content_type:expr, $name:literal) => {
-        File { path: $path, content_type: $content_type, bytes: include_bytes!(concat!("../page/", $name)) }
+        File { path: $path, content_type: $content_type, gzip: false, bytes: include_bytes!(concat!("../page/", $name)) }
     };
 }
 
@@ -31,7 +33,8 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// All of them; what the browser's own recogniser needs comes last.
 static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
-    let tensors = |path, bytes| File { path, content_type: "application/octet-stream", bytes };
+    let tensors = |path, bytes| File { path, content_type: "application/octet-stream", gzip: false, bytes };
+    let recogniser = file!("/emoxide_web_bg.wasm", "application/wasm", "dist/emoxide_web_bg.wasm.gz");
     [
         file!("/", "text/html; charset=utf-8", "static/index.html"),
         file!("/style.css", "text/css; charset=utf-8", "static/style.css"),
@@ -45,7 +48,7 @@ static FILES: LazyLock<[File; 15]> = LazyLock::new(|| {
         file!("/webcam.js", SCRIPT, "dist/webcam.js"),
         file!("/worker.js", SCRIPT, "dist/worker.js"),
         file!("/emoxide_web.js", SCRIPT, "dist/emoxide_web.js"),
-        file!("/emoxide_web_bg.wasm", "application/wasm", "dist/emoxide_web_bg.wasm"),
+        File { gzip: true, ..recogniser },
         tensors("/detector.safetensors", mtcnn::WEIGHTS),
         tensors("/model.safetensors", zoo::embedded()),
     ]
@@ -82,6 +85,9 @@ fn answer(file: &File, tag: HeaderValue, headers: &HeaderMap) -> Response {
     } else {
         ([(header::CONTENT_TYPE, file.content_type)], Bytes::from_static(file.bytes)).into_response()
     };
+    if file.gzip {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -1,19 +1,21 @@
 // The webcam: one picture after the other, as fast as they are looked at.
 import { draw } from "./overlay.js";
-/** Longest side of a picture that is looked at, in pixels. */
-const LONGEST = 640;
 export class Webcam {
     video;
     predict;
+    longest;
     least;
     told;
     stream = null;
     last = null;
-    constructor(video, predict, least, 
+    constructor(video, predict, 
+    /** Longest side of a picture that is looked at, in pixels. */
+    longest, least, 
     /** Told the pictures a second, after each. */
     told) {
         this.video = video;
         this.predict = predict;
+        this.longest = longest;
         this.least = least;
         this.told = told;
     }
@@ -46,7 +48,7 @@ export class Webcam {
         let rate = 0;
         while (this.stream !== null && this.stream === stream) {
             const start = performance.now();
-            const scale = Math.min(1, LONGEST / Math.max(this.video.videoWidth, this.video.videoHeight));
+            const scale = Math.min(1, this.longest() / Math.max(this.video.videoWidth, this.video.videoHeight));
             canvas.width = Math.round(this.video.videoWidth * scale);
             canvas.height = Math.round(this.video.videoHeight * scale);
             canvas.getContext("2d")?.drawImage(this.video, 0, 0, canvas.width, canvas.height);

@@ -3,8 +3,6 @@
 import { draw } from "./overlay.js";
 import type { Prediction, Seen } from "./prediction.js";
 
-/** Longest side of a picture that is looked at, in pixels. */
-const LONGEST = 640;
 
 export class Webcam {
   private stream: MediaStream | null = null;
@@ -13,6 +11,8 @@ export class Webcam {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly predict: (name: string, picture: Blob) => Promise<Prediction>,
+    /** Longest side of a picture that is looked at, in pixels. */
+    private readonly longest: () => number,
     private readonly least: () => number,
     /** Told the pictures a second, after each. */
     private readonly told: (rate: number) => void,
@@ -51,7 +51,7 @@ export class Webcam {
     let rate = 0;
     while (this.stream !== null && this.stream === stream) {
       const start = performance.now();
-      const scale = Math.min(1, LONGEST / Math.max(this.video.videoWidth, this.video.videoHeight));
+      const scale = Math.min(1, this.longest() / Math.max(this.video.videoWidth, this.video.videoHeight));
       canvas.width = Math.round(this.video.videoWidth * scale);
       canvas.height = Math.round(this.video.videoHeight * scale);
       canvas.getContext("2d")?.drawImage(this.video, 0, 0, canvas.width, canvas.height);
