@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use crate::support::{default_app, file, form, get, post, send};
 
-const ROUTES: [(&str, &str); 9] = [
+const ROUTES: [(&str, &str); 10] = [
     ("post", "/analyze"),
     ("post", "/v1/predict"),
     ("post", "/v1/predict/batch"),
+    ("post", "/v1/video"),
     ("post", "/v1/explain"),
     ("get", "/v1/models"),
     ("get", "/v1/info"),
@@ -108,6 +109,7 @@ async fn the_server_says_what_it_is_and_what_it_must_not_be_used_for() {
         "device",
         "executor",
         "explains",
+        "browser",
         "batching",
         "limits",
     ] {
@@ -144,4 +146,32 @@ async fn the_page_is_cached_by_its_contents_and_may_load_nothing_from_elsewhere(
     }
     let request = Request::get("/").header(header::IF_NONE_MATCH, "\"other\"").body(axum::body::Body::empty()).unwrap();
     assert_eq!(send(&app, request).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn everything_that_the_page_names_is_there() {
+    let app = default_app();
+    let mut waiting = vec!["".to_owned()];
+    let mut seen = Vec::new();
+    while let Some(path) = waiting.pop() {
+        if seen.contains(&path) {
+            continue;
+        }
+        let answer = get(&app, &format!("/{path}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert!(!answer.header(header::CONTENT_SECURITY_POLICY).is_empty(), "{path}");
+        if answer.header(header::CONTENT_TYPE).starts_with("text/") {
+            let text = String::from_utf8(answer.bytes.to_vec()).unwrap();
+            let named = text.split(['"', '\'', '`']).map(|word| word.trim_start_matches("./"));
+            let endings = [".js", ".css", ".svg", ".wasm", ".safetensors"];
+            let file = |word: &&str| endings.iter().any(|ending| word.ends_with(ending)) && !word.contains([' ', '/']);
+            waiting.extend(named.filter(file).map(str::to_owned));
+        }
+        seen.push(path);
+    }
+    for wanted in ["main.js", "worker.js", "style.css", "emoxide_web_bg.wasm", "detector.safetensors", "model.safetensors"] {
+        assert!(seen.iter().any(|path| path == wanted), "{wanted} in {seen:?}");
+    }
+    let module = get(&app, "/emoxide_web_bg.wasm").await;
+    assert_eq!((module.header(header::CONTENT_ENCODING), module.header(header::CONTENT_TYPE)), ("gzip", "application/wasm"));
 }

@@ -9,3 +9,4 @@ mod guards;
 mod predict;
 mod refusals;
 mod support;
+mod video;

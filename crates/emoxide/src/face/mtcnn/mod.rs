@@ -16,9 +16,11 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn_store::{ModuleSnapshot, SafetensorsStore};
 use image::RgbImage;
+use rayon::prelude::*;
 use safetensors::SafeTensors;
 
 use super::Detection;
+use crate::device;
 use crate::geometry::{Overlap, non_maximum_suppression};
 use crate::image::Window;
 pub use crate::preprocess::{FaceOrder, MtcnnConfig};
@@ -104,12 +106,17 @@ impl Mtcnn {
 
     /// The faces of each image, in the order that the settings name. Images may differ in size.
     ///
-    /// The first network sees one image after another, the others see the candidates of all images in common batches.
+    /// The first network sees each image by itself (on a CPU several at a time, on a GPU one after another, because every
+    /// thread there would have a stream of its own), the others see the candidates of all images in common batches.
     pub fn detect(&self, images: &[RgbImage]) -> Vec<Vec<Detection>> {
-        let mut candidates: Vec<Candidate> = Vec::new();
-        for (index, image) in images.iter().enumerate() {
-            candidates.extend(pyramid::propose(&self.networks.pnet, image, index, &self.config, &self.device));
-        }
+        let propose =
+            |(index, image)| pyramid::propose(&self.networks.pnet, image, index, &self.config, &self.device);
+        let candidates: Vec<Vec<Candidate>> = if device::is_cpu(&self.device) {
+            images.par_iter().enumerate().map(propose).collect()
+        } else {
+            images.iter().enumerate().map(propose).collect()
+        };
+        let candidates = candidates.concat();
         let candidates =
             cascade::refine(&self.networks.rnet, images, candidates, self.config.thresholds[1], &self.device);
         let found = cascade::finish(&self.networks.onet, images, candidates, self.config.thresholds[2], &self.device);
