@@ -52,7 +52,7 @@ pub struct TrackerError {
     /// The setting.
     pub key: &'static str,
     /// What was asked for.
-    pub value: f64,
+    pub value: String,
     /// What it may be.
     pub wanted: &'static str,
 }
@@ -70,7 +70,7 @@ impl TrackerConfig {
     }
 
     pub(super) fn validate(&self) -> Result<(), TrackerError> {
-        let refused = |key, value: f64, wanted| Err(TrackerError { key, value, wanted });
+        let refused = |key, value: String, wanted| Err(TrackerError { key, value, wanted });
         let shares = [
             ("high", self.high),
             ("overlap", self.overlap),
@@ -79,20 +79,20 @@ impl TrackerConfig {
         ];
         for (key, value) in shares {
             if !(0.0..=1.0).contains(&value) {
-                return refused(key, value.into(), "a value from 0 to 1");
+                return refused(key, value.to_string(), "a value from 0 to 1");
             }
         }
         if !(0.0..=self.high).contains(&self.low) {
-            return refused("low", self.low.into(), "a value from 0 to `high`");
+            return refused("low", self.low.to_string(), "a value from 0 to `high`");
         }
         if !(self.reach.is_finite() && self.reach >= 0.0) {
-            return refused("reach", self.reach.into(), "0 or more");
+            return refused("reach", self.reach.to_string(), "0 or more");
         }
         if !(self.growth.is_finite() && self.growth >= 1.0) {
-            return refused("growth", self.growth.into(), "1 or more");
+            return refused("growth", self.growth.to_string(), "1 or more");
         }
         if !(self.max_lost.is_finite() && self.max_lost >= 0.0) {
-            return refused("max_lost", self.max_lost, "a number of seconds from 0");
+            return refused("max_lost", self.max_lost.to_string(), "a number of seconds from 0");
         }
         Ok(())
     }

@@ -73,7 +73,7 @@ fn who_stays_away_too_long_or_comes_elsewhere_is_somebody_new() {
     let mut tracker = tracker();
     tracker.update(0.0, &[(face(100.0, 200.0), 0.99)]);
     tracker.update(0.1, &[]);
-    let small = FaceBox { x: 80.0, y: 175.0, width: 40.0, height: 50.0 };
+    let small = FaceBox { x: 83.0, y: 179.0, width: 34.0, height: 42.0 };
     assert_eq!(tracker.update(0.2, &[(small, 0.99)]), [Some(1)]);
 }
 
