@@ -18,10 +18,11 @@ pub fn program() -> OsString {
     std::env::var_os("EMOXIDE_FFMPEG").filter(|name| !name.is_empty()).unwrap_or_else(|| "ffmpeg".into())
 }
 
-/// The program, told to ask nothing and to say with every line how bad it is.
+/// The program, told to ask nothing, to say with every line how bad it is, and to leave out the line of its progress, which
+/// has no end that others could begin behind.
 pub(super) fn command() -> Command {
     let mut command = Command::new(program());
-    command.args(["-hide_banner", "-nostdin", "-loglevel", "repeat+level+info"]);
+    command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+info"]);
     command
 }
 

@@ -21,8 +21,10 @@ pub struct TrackerConfig {
     pub low_overlap: f32,
     /// The same for a track that has been seen once only.
     pub new_overlap: f32,
-    /// How far from where it was last seen a face may come back, in heights of the face.
+    /// How far from where it was last seen, or is expected, a face may come back at once, in heights of the face.
     pub reach: f32,
+    /// How much further for every second that it is away, in heights of the face.
+    pub speed: f32,
     /// How many times larger or smaller it may come back.
     pub growth: f32,
     /// Seconds that a face may be away and keep its number.
@@ -39,8 +41,9 @@ impl Default for TrackerConfig {
             low_overlap: 0.5,
             new_overlap: 0.3,
             reach: 1.0,
+            speed: 1.0,
             growth: 1.6,
-            max_lost: 2.0,
+            max_lost: 3.0,
         }
     }
 }
@@ -52,7 +55,7 @@ pub struct TrackerError {
     /// The setting.
     pub key: &'static str,
     /// What was asked for.
-    pub value: f64,
+    pub value: String,
     /// What it may be.
     pub wanted: &'static str,
 }
@@ -70,7 +73,7 @@ impl TrackerConfig {
     }
 
     pub(super) fn validate(&self) -> Result<(), TrackerError> {
-        let refused = |key, value: f64, wanted| Err(TrackerError { key, value, wanted });
+        let refused = |key, value: String, wanted| Err(TrackerError { key, value, wanted });
         let shares = [
             ("high", self.high),
             ("overlap", self.overlap),
@@ -79,20 +82,22 @@ impl TrackerConfig {
         ];
         for (key, value) in shares {
             if !(0.0..=1.0).contains(&value) {
-                return refused(key, value.into(), "a value from 0 to 1");
+                return refused(key, value.to_string(), "a value from 0 to 1");
             }
         }
         if !(0.0..=self.high).contains(&self.low) {
-            return refused("low", self.low.into(), "a value from 0 to `high`");
+            return refused("low", self.low.to_string(), "a value from 0 to `high`");
         }
-        if !(self.reach.is_finite() && self.reach >= 0.0) {
-            return refused("reach", self.reach.into(), "0 or more");
+        for (key, value) in [("reach", self.reach), ("speed", self.speed)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return refused(key, value.to_string(), "0 or more");
+            }
         }
         if !(self.growth.is_finite() && self.growth >= 1.0) {
-            return refused("growth", self.growth.into(), "1 or more");
+            return refused("growth", self.growth.to_string(), "1 or more");
         }
         if !(self.max_lost.is_finite() && self.max_lost >= 0.0) {
-            return refused("max_lost", self.max_lost, "a number of seconds from 0");
+            return refused("max_lost", self.max_lost.to_string(), "a number of seconds from 0");
         }
         Ok(())
     }

@@ -5,8 +5,9 @@
 //! followed goes on with boxes it is less sure of. Each assignment is the best as a whole.
 //!
 //! Deviations. Overlaps are not multiplied with scores, which are near 1 with MTCNN. A third assignment gives tracks that
-//! stay alone to faces of about the same size near the place where they were *last seen*: a face that left at an edge comes
-//! back there, whereas the filter expects it further out. A new face has its number at once and not with its second
+//! stay alone to faces of about the same size near the place where they were *last seen*, the nearer the shorter they were
+//! away: a face that left at an edge comes back there, whereas the filter expects it further out, and boxes of faces that are
+//! about to be hidden mislead it. A new face has its number at once and not with its second
 //! frame. Lost tracks that another one covers are kept.
 //!
 //! What it knows is where faces are and how large they are, not whose they are. A number is never given to two faces of
@@ -128,20 +129,26 @@ impl Tracker {
         matching.assign(settled, sure, overlaps(overlap));
         matching.assign(|track| state(track) == State::Followed, unsure, overlaps(low_overlap));
         matching.assign(|track| state(track) == State::Tentative, sure, overlaps(new_overlap));
-        matching.assign(settled, sure, |track, face| self.nearness(&self.tracks[track], &faces[face].0));
+        matching
+            .assign(settled, sure, |track, face| self.nearness(&self.tracks[track], &expected[track], &faces[face].0));
         matching.of_faces
     }
 
-    /// How well a face fits to the place where a track was last seen: `reach` at the very place, 0 or less out of reach.
-    fn nearness(&self, track: &Track, face: &FaceBox) -> f64 {
-        let TrackerConfig { reach, growth, .. } = self.config;
+    /// How well a face fits to the place where a track was last seen, or where it is expected: 0 or less out of reach.
+    fn nearness(&self, track: &Track, expected: &FaceBox, face: &FaceBox) -> f64 {
+        let TrackerConfig { reach, speed, growth, .. } = self.config;
         let height = track.seen.height.max(1.0);
         let ratio = face.height / height;
         if ratio > growth || ratio * growth < 1.0 {
             return 0.0;
         }
-        let [[x, y], [last_x, last_y]] = [edges(face).centre(), edges(&track.seen).centre()];
-        f64::from(reach - (x - last_x).hypot(y - last_y) / height)
+        let [x, y] = edges(face).centre();
+        let distance = |place: &FaceBox| {
+            let [last_x, last_y] = edges(place).centre();
+            f64::from((x - last_x).hypot(y - last_y) / height)
+        };
+        let away = self.last.map_or(0.0, |last| last - track.timestamp);
+        f64::from(reach) + f64::from(speed) * away - distance(&track.seen).min(distance(expected))
     }
 
     /// Takes note of the numbered faces of a frame.

@@ -31,7 +31,7 @@ fn following(smooth: Option<f64>) -> FollowOptions {
 
 #[test]
 fn a_change_is_63_percent_over_after_the_time_constant_at_any_rate() {
-    for rate in [10.0, 25.0, 120.0] {
+    for rate in [10.0, 20.0, 120.0] {
         let mut smoother = Smoother::new(0.5);
         smoother.smooth(0, 0.0, &probabilities(0.0));
         let mut last = 0.0;
