@@ -25,7 +25,12 @@ struct File {
 /// A file of `page/`.
 macro_rules! file {
     ($path:literal, $content_type:expr, $name:literal) => {
-        File { path: $path, content_type: $content_type, gzip: false, bytes: include_bytes!(concat!("../page/", $name)) }
+        File {
+            path: $path,
+            content_type: $content_type,
+            gzip: false,
+            bytes: include_bytes!(concat!("../page/", $name)),
+        }
     };
 }
 

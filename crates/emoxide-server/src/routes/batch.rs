@@ -124,7 +124,8 @@ async fn batch(
                 let Seen { mut faces, left_out } = answer.next().ok_or(ApiError::Internal)??;
                 checked(&state, &faces)?;
                 doubt(&mut faces, options);
-                let prediction = Prediction { input: (*name).to_owned(), frame: 0, timestamp: None, width, height, faces };
+                let prediction =
+                    Prediction { input: (*name).to_owned(), frame: 0, timestamp: None, width, height, faces };
                 Ok(Found { prediction, faces_left_out: left_out })
             });
             results.push(match found {

@@ -107,12 +107,7 @@ async fn video(
         min_confidence: 0.0,
     })
     .map_err(|error| ApiError::invalid("the query", &error))?;
-    let selection = Selection {
-        start: options.start,
-        end: options.end,
-        skip: options.skip_frames as usize,
-        first: 0,
-    };
+    let selection = Selection { start: options.start, end: options.end, skip: options.skip_frames as usize, first: 0 };
     let clip = Clip::read(&state, request).await?;
     let (lines, mut answer) = mpsc::channel(AHEAD);
     let job = Job { state, options, follower, selection, clip, lines, _place: place };

@@ -43,16 +43,17 @@ async fn read(request: Request, limit: u64) -> Result<Clip, ApiError> {
     if declared.is_some_and(|length| length > limit) {
         return Err(ApiError::BodyTooLarge(limit));
     }
-    let chunks = body
-        .into_data_stream()
-        .map(|chunk| chunk.map_err(|error| ApiError::UploadBroken(error.to_string())));
+    let chunks = body.into_data_stream().map(|chunk| chunk.map_err(|error| ApiError::UploadBroken(error.to_string())));
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence.starts_with("video/") {
         return Ok(Clip { name: "video".to_owned(), file: spool(chunks, limit).await? });
     }
     if essence != "multipart/form-data" {
         let found = if essence.is_empty() { "no content type".to_owned() } else { essence };
-        return Err(ApiError::MediaType { found, wanted: "multipart/form-data with a file `video`, or a video as video/*" });
+        return Err(ApiError::MediaType {
+            found,
+            wanted: "multipart/form-data with a file `video`, or a video as video/*",
+        });
     }
     let boundary = multer::parse_boundary(kind).map_err(|error| ApiError::invalid("the content type", &error))?;
     let mut form = multer::Multipart::new(chunks, boundary);

@@ -169,9 +169,14 @@ async fn everything_that_the_page_names_is_there() {
         }
         seen.push(path);
     }
-    for wanted in ["main.js", "worker.js", "style.css", "emoxide_web_bg.wasm", "detector.safetensors", "model.safetensors"] {
+    for wanted in
+        ["main.js", "worker.js", "style.css", "emoxide_web_bg.wasm", "detector.safetensors", "model.safetensors"]
+    {
         assert!(seen.iter().any(|path| path == wanted), "{wanted} in {seen:?}");
     }
     let module = get(&app, "/emoxide_web_bg.wasm").await;
-    assert_eq!((module.header(header::CONTENT_ENCODING), module.header(header::CONTENT_TYPE)), ("gzip", "application/wasm"));
+    assert_eq!(
+        (module.header(header::CONTENT_ENCODING), module.header(header::CONTENT_TYPE)),
+        ("gzip", "application/wasm")
+    );
 }

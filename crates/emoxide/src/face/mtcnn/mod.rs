@@ -109,8 +109,7 @@ impl Mtcnn {
     /// The first network sees each image by itself (on a CPU several at a time, on a GPU one after another, because every
     /// thread there would have a stream of its own), the others see the candidates of all images in common batches.
     pub fn detect(&self, images: &[RgbImage]) -> Vec<Vec<Detection>> {
-        let propose =
-            |(index, image)| pyramid::propose(&self.networks.pnet, image, index, &self.config, &self.device);
+        let propose = |(index, image)| pyramid::propose(&self.networks.pnet, image, index, &self.config, &self.device);
         let candidates: Vec<Vec<Candidate>> = if device::is_cpu(&self.device) {
             images.par_iter().enumerate().map(propose).collect()
         } else {
