@@ -1,12 +1,17 @@
 // Boxes and bars over a picture.
 
-import { percent, top, verdict, type Face, type Seen } from "./prediction.js";
+import { percent, top, verdict, type Box, type Face, type Seen } from "./prediction.js";
+
+interface Size {
+  width: number;
+  height: number;
+}
 
 const SVG = "http://www.w3.org/2000/svg";
 /** Sizes on the screen, in CSS pixels. */
 const LINE = 16;
 const TEXT = 12;
-const PLATE = 168;
+const PLATE = 182;
 const NAME = 70;
 const BAR = 48;
 /** Rows of a plate where there is little room. */
@@ -31,18 +36,22 @@ export function draw(stage: HTMLElement, { prediction, width, height }: Seen, sh
       svg.append(element("rect", { class: name, x, y, width, height, "stroke-width": stroke * unit }));
     }
   }
-  const rows = shown < 480 || prediction.faces.length > 4 ? FEW : Infinity;
-  for (const face of prediction.faces) svg.append(plate(face, width, height, unit, rows, least));
+  const rows = shown < 480 || boxes.length > 1 ? FEW : Infinity;
+  const taken = [...boxes];
+  for (const face of prediction.faces) {
+    const lines = Math.min(rows, Object.keys(face.probabilities).length) + 1.4;
+    const size = { width: PLATE * unit, height: lines * LINE * unit };
+    const where = place(face.box, size, { width, height }, 4 * unit, taken);
+    taken.push(where);
+    svg.append(plate(face, where, unit, rows, least));
+  }
   stage.append(svg);
 }
 
-/** The bars of a face, most probable first, where they cover the face least. */
-function plate(face: Face, width: number, height: number, unit: number, rows: number, least: number): SVGElement {
-  const ordered = Object.entries(face.probabilities).sort((a, b) => b[1] - a[1]);
-  const shown = ordered.slice(0, rows);
-  const size = { width: PLATE * unit, height: (shown.length + 1.4) * LINE * unit };
-  const { x, y } = place(face, size, width, height, 4 * unit);
-  const group = element("g", { transform: `translate(${x} ${y}) scale(${unit})` });
+/** The bars of a face, most probable first. */
+function plate(face: Face, where: Box, unit: number, rows: number, least: number): SVGElement {
+  const shown = Object.entries(face.probabilities).sort((a, b) => b[1] - a[1]).slice(0, rows);
+  const group = element("g", { transform: `translate(${where.x} ${where.y}) scale(${unit})` });
   group.append(element("rect", { class: "plate", width: PLATE, height: (shown.length + 1.4) * LINE, rx: 5 }));
   const heading = `${face.face_id}: ${verdict(face, least)}`;
   group.append(element("text", { class: "plate-text", x: 8, y: LINE, "font-size": TEXT + 1, "font-weight": 600 }, heading));
@@ -58,15 +67,25 @@ function plate(face: Face, width: number, height: number, unit: number, rows: nu
   return group;
 }
 
-/** Right of the box, left of it, below it or above it, if it fits there; else at the picture's edge. */
-function place(face: Face, size: { width: number; height: number }, width: number, height: number, gap: number) {
-  const { x, y, width: wide, height: high } = face.box;
+/** What two boxes have in common, in square pixels. */
+function common(one: Box, other: Box): number {
+  const across = Math.min(one.x + one.width, other.x + other.width) - Math.max(one.x, other.x);
+  const down = Math.min(one.y + one.height, other.y + other.height) - Math.max(one.y, other.y);
+  return Math.max(across, 0) * Math.max(down, 0);
+}
+
+/** Right of the box, left of it, below it or above it, within the picture, where it covers least of what is there. */
+function place(box: Box, size: Size, picture: Size, gap: number, taken: Box[]): Box {
   const fit = (value: number, most: number) => Math.max(0, Math.min(value, most));
-  const across = fit(x, width - size.width);
-  const down = fit(y, height - size.height);
-  if (x + wide + gap + size.width <= width) return { x: x + wide + gap, y: down };
-  if (x - gap - size.width >= 0) return { x: x - gap - size.width, y: down };
-  if (y + high + gap + size.height <= height) return { x: across, y: y + high + gap };
-  if (y - gap - size.height >= 0) return { x: across, y: y - gap - size.height };
-  return { x: fit(x + wide + gap, width - size.width), y: fit(y + high, height - size.height) };
+  const at = (x: number, y: number): Box => {
+    return { x: fit(x, picture.width - size.width), y: fit(y, picture.height - size.height), ...size };
+  };
+  const places = [
+    at(box.x + box.width + gap, box.y),
+    at(box.x - gap - size.width, box.y),
+    at(box.x, box.y + box.height + gap),
+    at(box.x, box.y - gap - size.height),
+  ];
+  const covered = (one: Box) => taken.reduce((sum, other) => sum + common(one, other), 0);
+  return places.reduce((best, next) => (covered(next) < covered(best) ? next : best));
 }
