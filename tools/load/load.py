@@ -14,8 +14,12 @@ import argparse
 import asyncio
 import collections
 import json
+import sys
 import time
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))
+from memory_plot import draw  # noqa: E402
 
 
 def request(path, picture, host):
@@ -66,13 +70,14 @@ async def client(arguments, data, end, seen):
 
 
 async def memory(pid, end, samples):
+    start = time.monotonic()
     while pid and time.monotonic() < end:
         try:
             fields = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1]
         except (FileNotFoundError, IndexError):
             return
-        samples.append(int(fields.split()[0]) // 1024)
-        await asyncio.sleep(2)
+        samples.append((time.monotonic() - start, int(fields.split()[0]) // 1024))
+        await asyncio.sleep(1)
 
 
 class Seen(collections.Counter):
@@ -91,6 +96,7 @@ async def main():
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--pause", type=float, default=0, help="seconds to wait after a refusal")
     parser.add_argument("--pid", type=int)
+    parser.add_argument("--plot", help="draw the memory over the run into this SVG file; needs --pid")
     parser.add_argument("--until-refused", action="store_true")
     arguments = parser.parse_args()
 
@@ -106,6 +112,9 @@ async def main():
 
     times = sorted(seen.latencies)
     at = lambda share: round(1e3 * times[min(len(times) - 1, int(share * len(times)))], 1) if times else None
+    if arguments.plot:
+        title = f"{arguments.connections} connections, {took:.0f} s: {len(times) / took:.1f} requests/s"
+        Path(arguments.plot).write_text(draw(title, "seconds", ["emoxide serve"], samples))
     print(json.dumps({
         "connections": arguments.connections,
         "seconds": round(took, 1),
@@ -114,7 +123,7 @@ async def main():
         "p50_ms": at(0.5),
         "p99_ms": at(0.99),
         "longest_ms": at(1),
-        "rss_mib": samples[:: max(1, len(samples) // 8)],
+        "rss_mib": [mib for _, mib in samples[:: max(1, len(samples) // 8)]],
     }))
 
 
