@@ -63,10 +63,11 @@ def main(program, clip, svg, *options):
         if process.returncode != 0:
             raise SystemExit(f"emoxide ended with {process.returncode}")
     tenth = max(len(samples) // 10, 1)
-    early, late = (sorted(s[1] for s in part)[len(part) // 2] for part in (samples[tenth : 2 * tenth], samples[-tenth:]))
-    said = f"{Path(clip).name}, {done} frames: {done / seconds:.1f} frames/s; emoxide {early:.0f} MiB in the second tenth, {late:.0f} MiB in the last"
+    early, late = (sorted(s[1] for s in part)[len(part) // 2] for part in (samples[4 * tenth : 5 * tenth], samples[-tenth:]))
+    said = f"{Path(clip).name}, {done} frames: {done / seconds:.1f} frames/s; emoxide {early:.0f} MiB in the middle, {late:.0f} MiB at the end"
     print(said, f"(most {max(s[1] for s in samples):.0f} MiB; ffmpeg at most {max(s[2] for s in samples):.0f} MiB)")
-    Path(svg).write_text(draw(said, "frames answered", ["emoxide", "ffmpeg"], samples))
+    rows = samples[:: len(samples) // 400 + 1]
+    Path(svg).write_text(draw(said, "frames answered", ["emoxide", "ffmpeg"], rows))
 
 
 if __name__ == "__main__":

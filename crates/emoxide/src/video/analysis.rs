@@ -79,10 +79,10 @@ where
 
     /// The outer error is `recognise`'s.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ready.is_empty() {
-            if let Err(error) = self.refill() {
-                return Some(Err(error));
-            }
+        if self.ready.is_empty()
+            && let Err(error) = self.refill()
+        {
+            return Some(Err(error));
         }
         self.ready.pop_front().map(Ok)
     }

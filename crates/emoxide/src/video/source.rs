@@ -85,10 +85,11 @@ fn numbered(folder: &Path, pattern: &str) -> Result<Option<Vec<PathBuf>>, VideoE
         let Some(number) = name.strip_prefix(head).and_then(|name| name.strip_suffix(tail)) else { continue };
         // `%04d` writes 12 as 0012, and 12345 as it is; `%d` writes no leading zero.
         let padded = number.len() == width || (number.len() > width && !number.starts_with('0'));
-        if padded && number.bytes().all(|byte| byte.is_ascii_digit()) {
-            if let Ok(number) = number.parse::<u64>() {
-                found.push((number, path));
-            }
+        if padded
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && let Ok(number) = number.parse::<u64>()
+        {
+            found.push((number, path));
         }
     }
     found.sort();

@@ -45,11 +45,19 @@ pub struct FaceSummary {
 pub struct Summary {
     frames: usize,
     frames_with_faces: usize,
-    /// Second of the last frame and what its faces show: it lasts until the next frame.
-    pending: Option<(f64, Vec<(usize, Option<Expression>)>)>,
+    /// The last frame, which lasts until the next one.
+    pending: Option<Pending>,
     /// Seconds from the frame before the last one to the last one.
     step: f64,
     faces: BTreeMap<usize, Seen>,
+}
+
+/// A frame whose end is not known yet.
+#[derive(Clone, Debug)]
+struct Pending {
+    timestamp: f64,
+    /// Faces and what they show.
+    shown: Vec<(usize, Option<Expression>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +90,7 @@ impl Summary {
             }
         }
         let shown = prediction.faces.iter().map(|face| (face.face_id, face.dominant_emotion));
-        self.pending = Some((timestamp, shown.collect()));
+        self.pending = Some(Pending { timestamp, shown: shown.collect() });
     }
 
     /// Frames that were added, and how many of them show a face.
@@ -92,16 +100,15 @@ impl Summary {
 
     /// All faces by their numbers. The clip's last frame is taken to last as long as the one before it.
     pub fn finish(mut self) -> Vec<FaceSummary> {
-        if let Some((timestamp, _)) = self.pending {
-            let step = self.step;
-            self.settle(timestamp + step);
+        if let Some(last) = &self.pending {
+            self.settle(last.timestamp + self.step);
         }
         self.faces.into_iter().map(|(face_id, seen)| seen.summed(face_id)).collect()
     }
 
     /// Ends what the last frame shows at this second.
     fn settle(&mut self, end: f64) {
-        let Some((start, shown)) = self.pending.take() else { return };
+        let Some(Pending { timestamp: start, shown }) = self.pending.take() else { return };
         let end = end.max(start);
         self.step = end - start;
         for (face_id, expression) in shown {

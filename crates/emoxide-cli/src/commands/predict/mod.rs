@@ -138,7 +138,9 @@ impl Job<'_> {
             return Ok(());
         }
         self.skipped += 1;
-        reasons.iter().for_each(|reason| output::say(&format!("skipped {name}: {reason}")));
+        for reason in reasons {
+            output::say(&format!("skipped {name}: {reason}"));
+        }
         if let (Some(record), Some(path)) = (&mut self.record, &self.arguments.output) {
             record.skip(name);
             resume::note(path, record)?;
@@ -222,7 +224,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         place += group.len();
         match (group, &of_clips, &of_pictures) {
             ([Input::Clip(name, _)], ..) if place <= begin => drop(job.stems.of(name)),
-            (_, ..) if place <= begin => {}
+            _ if place <= begin => {}
             ([Input::Clip(name, source)], Some(recognizer), _) => {
                 let state = state.take().map_or_else(|| State::new(&following), Ok)?;
                 if !clips::run(&mut job, recognizer, name, source, state)? {

@@ -21,7 +21,7 @@ impl Stop {
         let flag = Arc::clone(&self.0);
         ctrlc::set_handler(move || {
             if flag.swap(true, Ordering::Relaxed) {
-                #[expect(clippy::exit, reason = "a second Ctrl-C wants out at once")]
+                // Whoever asks twice wants out at once.
                 std::process::exit(130);
             }
             output::say("stopping behind these frames; press Ctrl-C again to stop at once");

@@ -18,8 +18,8 @@ pub(super) fn assign(rows: usize, cols: usize, gain: impl Fn(usize, usize) -> f6
     let at = |(one, other): (usize, usize)| if turned { (other, one) } else { (one, other) };
     let parts = |place| {
         let (row, col) = at(place);
-        // `max` also makes 0 of what is no number.
-        (gain(row, col).max(0.0).min(1e6) * PARTS) as i64
+        let gain = gain(row, col);
+        if gain > 0.0 { (gain.min(1e6) * PARTS) as i64 } else { 0 }
     };
     let gains = Matrix::from_fn(short, long, parts);
     let (_, matched) = kuhn_munkres(&gains);

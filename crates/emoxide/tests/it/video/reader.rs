@@ -60,7 +60,7 @@ fn parts_of_a_clip_keep_their_numbers_times_and_pixels() {
             frame.timestamp >= selection.start
                 && frame.timestamp < end
                 && frame.index >= selection.first
-                && frame.index % (selection.skip + 1) == 0
+                && frame.index.is_multiple_of(selection.skip + 1)
         };
         let expected: Vec<&Frame> = all.iter().filter(wanted).collect();
         let found = frames(&path, selection);

@@ -58,7 +58,7 @@ pub(super) fn frames<'a>(output: &'a Path, format: Format, classes: &'a Classes)
     Ok(Box::new(frames_of(rows(output, format, classes)?)))
 }
 
-fn frames_of<'a>(rows: Found<'a>) -> impl Iterator<Item = Result<(u64, Prediction)>> + 'a {
+fn frames_of(rows: Found<'_>) -> impl Iterator<Item = Result<(u64, Prediction)>> + '_ {
     let mut rows = rows.peekable();
     std::iter::from_fn(move || {
         let (offset, mut frame) = match rows.next()? {

@@ -1,9 +1,9 @@
 //! `predict` on clips: rows, numbers of faces, annotated videos, summaries, runs that go on.
 
+mod resume;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use emoxide_testing::{ffmpeg, has_ffmpeg};
 use image::RgbImage;
@@ -109,11 +109,9 @@ fn a_face_that_leaves_and_returns_keeps_its_number_and_empty_frames_their_rows()
     let ids_at = |frame: usize| -> BTreeSet<usize> {
         rows.iter().filter(|row| row.frame == frame).filter_map(|row| row.face_id).collect()
     };
-    assert_eq!(
-        [ids_at(5), ids_at(32), ids_at(62)],
-        [BTreeSet::from([0, 1]), BTreeSet::from([0]), BTreeSet::from([0, 1])]
-    );
-    assert!(rows.iter().filter(|row| row.face_id == Some(1)).all(|row| row.x > 200.0));
+    let [before, between, after] = [5, 32, 62].map(ids_at);
+    assert_eq!((&before, between.len(), &after), (&BTreeSet::from([0, 1]), 1, &BTreeSet::from([0, 1])));
+    assert!(rows.iter().all(|row| row.face_id.is_none_or(|id| between.contains(&id) == (row.x < 200.0))));
 }
 
 #[test]
@@ -214,88 +212,6 @@ fn whole(frames: &str, output: &str, format: &str) -> Vec<String> {
         ["predict", frames, "--sequence", "--format", format, "-o", output, "--smooth", "0.3", "--batch-size", "4"];
     let summary = ["--summary".to_owned(), format!("{output}-summary")];
     arguments.map(str::to_owned).into_iter().chain(summary).collect()
-}
-
-#[test]
-fn a_run_that_was_killed_goes_on_as_if_nothing_had_happened() {
-    let folder = tempfile::tempdir().unwrap();
-    crossing(folder.path(), 48);
-    let frames = folder.path().join("f%04d.png").display().to_string();
-    for format in ["csv", "ndjson"] {
-        let place = |name: &str| folder.path().join(format!("{name}.{format}")).display().to_string();
-        let arguments = |output: &str, more: &[&str]| -> Vec<String> {
-            whole(&frames, output, format).into_iter().chain(more.iter().map(|word| (*word).to_owned())).collect()
-        };
-        let facts = |output: &str| fs_err::read_to_string(format!("{output}-summary/f%04d.json")).unwrap();
-        let start = |arguments: &[String]| emoxide(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-        assert!(start(&arguments(&place("whole"), &[])).status().unwrap().success());
-        let expected = fs_err::read_to_string(place("whole")).unwrap();
-
-        let mut child = start(&arguments(&place("killed"), &[])).stderr(Stdio::null()).spawn().unwrap();
-        let began = Instant::now();
-        while fs_err::metadata(place("killed")).map_or(0, |file| file.len()) < 4000 {
-            assert!(began.elapsed() < Duration::from_secs(120), "no rows after two minutes");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let left = fs_err::read(place("killed")).unwrap();
-        assert!(left.len() < expected.len(), "it was killed too late");
-        // As torn as a crash may leave it: in the middle of a row.
-        fs_err::write(place("killed"), &left[..left.len() - 17]).unwrap();
-
-        let mut other = arguments(&place("killed"), &["--resume", "--min-confidence", "0.5"]);
-        let output = start(&other).output().unwrap();
-        assert!(err(&output).contains("belongs to another run: min-confidence was 0 and is 0.5"), "{}", err(&output));
-        other.truncate(other.len() - 2);
-        let output = start(&other).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-        let found = fs_err::read_to_string(place("killed")).unwrap();
-        assert_eq!(found, expected, "{format}");
-        assert_eq!(facts(&place("killed")), facts(&place("whole")));
-        assert!(!Path::new(&format!("{}.job", place("killed"))).exists());
-        let output = start(&other).output().unwrap();
-        assert!(err(&output).contains("it is complete or of another run"), "{}", err(&output));
-    }
-}
-
-#[cfg(all(unix, feature = "parquet"))]
-#[test]
-fn a_parquet_that_was_interrupted_is_completed() {
-    use parquet::file::reader::{FileReader, SerializedFileReader};
-
-    let folder = tempfile::tempdir().unwrap();
-    crossing(folder.path(), 40);
-    let frames = folder.path().join("f%04d.png").display().to_string();
-    let place = |name: &str| folder.path().join(format!("{name}.parquet")).display().to_string();
-    let start = |output: &str, more: &[&str]| {
-        let arguments = whole(&frames, output, "parquet");
-        let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        arguments.extend(more);
-        emoxide(&arguments)
-    };
-    assert!(start(&place("whole"), &[]).status().unwrap().success());
-    let child = start(&place("stopped"), &[]).stderr(Stdio::piped()).spawn().unwrap();
-    let began = Instant::now();
-    while !folder.path().join("stopped.parquet.job").exists() {
-        assert!(began.elapsed() < Duration::from_secs(120), "not begun after two minutes");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(signal.success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", err(&output));
-    assert!(err(&output).contains("--resume goes on with"), "{}", err(&output));
-    assert!(!Path::new(&place("stopped")).exists());
-    let output = start(&place("stopped"), &["--resume"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    let [expected, found] = ["whole", "stopped"].map(|name| {
-        let file = fs_err::File::open(place(name)).unwrap().into_parts().0;
-        let reader = SerializedFileReader::new(file).unwrap();
-        reader.get_row_iter(None).unwrap().map(|row| row.unwrap().to_string()).collect::<Vec<_>>()
-    });
-    assert!(expected.len() > 40);
-    assert_eq!(found, expected);
 }
 
 #[cfg(feature = "parquet")]
