@@ -140,7 +140,6 @@ impl ApiError {
             Self::Missing(_) => (StatusCode::BAD_REQUEST, "no_picture"),
             Self::MissingVideo => (StatusCode::BAD_REQUEST, "no_video"),
             Self::Video { status, code, .. } => (*status, code),
-            Self::Videos(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Url => (StatusCode::BAD_REQUEST, "url_refused"),
             Self::Path | Self::NoFile => (StatusCode::BAD_REQUEST, "path_refused"),
             Self::UploadTimeout(_) => (StatusCode::BAD_REQUEST, "upload_timeout"),
@@ -157,7 +156,7 @@ impl ApiError {
             Self::ClientBusy(_) => (StatusCode::TOO_MANY_REQUESTS, "client_busy"),
             Self::Memory => (StatusCode::SERVICE_UNAVAILABLE, "memory"),
             Self::Stopping | Self::Worker(WorkerError::Stopped) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-            Self::Worker(WorkerError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Videos(_) | Self::Worker(WorkerError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Worker(WorkerError::Expired) => (StatusCode::SERVICE_UNAVAILABLE, "deadline"),
             Self::Worker(_) | Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }

@@ -28,6 +28,9 @@ use crate::recognizer::FaceBox;
 /// Steps of the filter a second: its noise is tuned for videos of this rate.
 const STEPS: f64 = 30.0;
 
+/// Weight of the newest height among those before.
+const NEWEST: f32 = 0.1;
+
 /// What is known of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -47,6 +50,8 @@ struct Track {
     /// Where and when it was last seen.
     seen: FaceBox,
     timestamp: f64,
+    /// How high it has been of late: what is left of a face that is about to be hidden says little.
+    height: f32,
 }
 
 /// Numbers faces so that a face keeps its number while it moves, is hidden for a moment, or leaves and comes back.
@@ -137,7 +142,7 @@ impl Tracker {
     /// How well a face fits to the place where a track was last seen, or where it is expected: 0 or less out of reach.
     fn nearness(&self, track: &Track, expected: &FaceBox, face: &FaceBox) -> f64 {
         let TrackerConfig { reach, speed, growth, .. } = self.config;
-        let height = track.seen.height.max(1.0);
+        let height = track.height.max(1.0);
         let ratio = face.height / height;
         if ratio > growth || ratio * growth < 1.0 {
             return 0.0;
@@ -156,6 +161,7 @@ impl Tracker {
         for track in &mut self.tracks {
             if let Some((_, bbox)) = faces.iter().find(|(id, _)| *id == track.id) {
                 track.motion.update(bbox);
+                track.height += NEWEST * (bbox.height - track.height);
                 (track.state, track.seen, track.timestamp) = (State::Followed, *bbox, timestamp);
             } else if track.state == State::Followed {
                 track.state = State::Lost;
@@ -166,7 +172,8 @@ impl Tracker {
         for (id, bbox) in faces {
             if self.tracks.iter().all(|track| track.id != *id) {
                 let state = if first { State::Followed } else { State::Tentative };
-                self.tracks.push(Track { id: *id, state, motion: Motion::new(bbox), seen: *bbox, timestamp });
+                let (motion, height) = (Motion::new(bbox), bbox.height);
+                self.tracks.push(Track { id: *id, state, motion, seen: *bbox, timestamp, height });
                 self.next = self.next.max(id + 1);
             }
         }
