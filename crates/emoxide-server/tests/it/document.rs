@@ -151,7 +151,7 @@ async fn the_page_is_cached_by_its_contents_and_may_load_nothing_from_elsewhere(
 #[tokio::test]
 async fn everything_that_the_page_names_is_there() {
     let app = default_app();
-    let mut waiting = vec!["".to_owned()];
+    let mut waiting = vec![String::new()];
     let mut seen = Vec::new();
     while let Some(path) = waiting.pop() {
         if seen.contains(&path) {
