@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::available_parallelism;
 use std::time::Instant;
 
@@ -142,6 +142,17 @@ impl Service {
         let (reply, answer) = oneshot::channel();
         self.worker.submit(request, Waiting(reply))?;
         received(answer, deadline).await
+    }
+
+    /// As [`see`](Self::see), for a thread that may wait; it needs no runtime, which may end before it does.
+    pub(crate) fn see_waiting(&self, request: Request, deadline: Instant) -> Result<Answer, ApiError> {
+        let (reply, answer) = channel();
+        self.worker.submit(request, reply)?;
+        let answer = answer.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        Ok(answer.map_err(|error| match error {
+            RecvTimeoutError::Timeout => WorkerError::Expired,
+            RecvTimeoutError::Disconnected => WorkerError::Stopped,
+        })?)
     }
 
     /// What this work makes of the recogniser, between two batches.

@@ -49,7 +49,7 @@ async function look(files) {
     const ask = async () => {
         for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
             try {
-                next.shown.seen(await predict(next.file.name, next.file));
+                await next.shown.seen(await predict(next.file.name, next.file));
             }
             catch (reason) {
                 failed += 1;

@@ -57,7 +57,7 @@ async function look(files: File[]): Promise<void> {
   const ask = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       try {
-        next.shown.seen(await predict(next.file.name, next.file));
+        await next.shown.seen(await predict(next.file.name, next.file));
       } catch (reason) {
         failed += 1;
         next.shown.failed(text(reason));

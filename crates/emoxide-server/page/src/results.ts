@@ -44,7 +44,7 @@ export class Results {
   }
 
   /** Shows a picture that is being looked at; the caller goes on with what it returns. */
-  add(name: string, picture: Blob): { seen: (prediction: Seen["prediction"]) => void; failed: (why: string) => void } {
+  add(name: string, picture: Blob): { seen: (prediction: Seen["prediction"]) => Promise<void>; failed: (why: string) => void } {
     const url = URL.createObjectURL(picture);
     this.urls.push(url);
     const figure = element("figure");

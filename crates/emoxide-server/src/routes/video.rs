@@ -1,5 +1,6 @@
 //! `POST /v1/video`: a video, answered frame by frame.
 
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
@@ -11,9 +12,8 @@ use emoxide::recognizer::{Face, Request as Asked, Search, Wanted, WorkerError};
 use emoxide::video::{Analysis, FollowOptions, Follower, Frames, Selection, Source, TrackerConfig};
 use futures_util::stream::{self, StreamExt};
 use serde::Deserialize;
-use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{sleep, timeout};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,7 +27,7 @@ use crate::upload::Clip;
 
 /// Lines that wait for the client.
 const AHEAD: usize = 32;
-/// Pause before frames are offered again to a recogniser with a full queue.
+/// Pause before frames are offered again to a recogniser with a full queue, and lines to a client that is slow.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) fn routes() -> OpenApiRouter<State> {
@@ -111,8 +111,7 @@ async fn video(
     let clip = Clip::read(&state, request).await?;
     let (lines, mut answer) = mpsc::channel(AHEAD);
     let job = Job { state, options, follower, selection, clip, lines, _place: place };
-    let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || job.run(&runtime));
+    tokio::task::spawn_blocking(move || job.run());
     // The first frame, or why there is none, decides the status.
     let first = answer.recv().await.transpose()?;
     let rest = stream::unfold(answer, async |mut answer| {
@@ -135,11 +134,11 @@ struct Job {
 }
 
 impl Job {
-    fn run(self, runtime: &Handle) {
+    fn run(self) {
         let Self { state, options, follower, selection, clip, lines, _place: _kept } = self;
         let patience = state.settings.limits.upload_timeout;
         // A client that has gone, or no longer reads, ends the work.
-        let send = |line| runtime.block_on(timeout(patience, lines.send(line))).is_ok_and(|sent| sent.is_ok());
+        let send = |line| sent(&lines, line, patience);
         let source = Source::File(clip.file.path().to_owned());
         let frames = match Frames::open(&source, selection, state.settings.limits.image()) {
             Ok(frames) => frames,
@@ -149,7 +148,7 @@ impl Job {
             }
         };
         let limits = Options { min_confidence: options.min_confidence, max_faces: options.max_faces };
-        let recognise = |images: &[RgbImage]| runtime.block_on(recognise(&state, images, limits));
+        let recognise = |images: &[RgbImage]| recognise(&state, images, limits);
         let batch = state.settings.batching.pictures;
         for shown in Analysis::new(clip.name, frames, recognise, follower, batch) {
             let line = match shown {
@@ -168,14 +167,27 @@ impl Job {
     }
 }
 
+/// Whether the client takes a line in this time.
+fn sent(lines: &mpsc::Sender<Result<Bytes, ApiError>>, mut line: Result<Bytes, ApiError>, patience: Duration) -> bool {
+    let end = Instant::now() + patience;
+    loop {
+        line = match lines.try_send(line) {
+            Ok(()) => return true,
+            Err(TrySendError::Full(line)) if Instant::now() < end => line,
+            Err(_) => return false,
+        };
+        sleep(PAUSE);
+    }
+}
+
 /// The faces of some frames. Other requests go on beside them: frames wait for a place in the queue.
-async fn recognise(state: &State, images: &[RgbImage], options: Options) -> Result<Vec<Vec<Face>>, ApiError> {
+fn recognise(state: &State, images: &[RgbImage], options: Options) -> Result<Vec<Vec<Face>>, ApiError> {
     let wanted = Wanted { search: Search::Detector, faces: options.faces(state.settings.limits.faces) };
     let deadline: Instant = state.deadline();
     loop {
         let asked = Asked { images: images.to_vec(), wanted, deadline: Some(deadline) };
-        match state.see(asked).await {
-            Err(ApiError::Worker(WorkerError::Busy)) if Instant::now() < deadline => sleep(PAUSE).await,
+        match state.see_waiting(asked, deadline) {
+            Err(ApiError::Worker(WorkerError::Busy)) if Instant::now() < deadline => sleep(PAUSE),
             Err(error) => return Err(error),
             Ok(answer) => {
                 let found = answer.into_iter().map(|seen| {
