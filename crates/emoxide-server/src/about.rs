@@ -88,6 +88,7 @@ impl About {
                 "faces": limits.faces,
                 "batch": limits.batch,
                 "upload_seconds": limits.upload_timeout.as_secs_f64(),
+                "write_seconds": limits.write_timeout.as_secs_f64(),
                 "deadline_seconds": limits.deadline.as_secs_f64(),
             },
             "notices": NOTICES,

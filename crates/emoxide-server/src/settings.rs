@@ -73,6 +73,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Time for the body of a request.
     pub upload_timeout: Duration,
+    /// Time in which a client has to take more of an answer.
+    pub write_timeout: Duration,
     /// Time from the end of an upload to its answer.
     pub deadline: Duration,
     /// Time for what is being answered when the server is told to stop.
@@ -80,8 +82,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 MiB and 50 megapixels, two videos of 512 MiB, 100 faces, 64 pictures a batch, 1 GiB of memory, 16 384 connections; 10 s for a head, 30 s
-    /// for a body, an answer and the end.
+    /// 32 MiB and 50 megapixels, two videos of 512 MiB, 100 faces, 64 pictures a batch, 1 GiB of memory, 16 384 connections; 10 s
+    /// for a head, 30 s for a body, an answer, its reader and the end.
     fn default() -> Self {
         Self {
             body_bytes: 32 << 20,
@@ -95,6 +97,7 @@ impl Default for Limits {
             connections: 16_384,
             header_timeout: Duration::from_secs(10),
             upload_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(30),
         }

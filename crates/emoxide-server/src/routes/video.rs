@@ -8,7 +8,7 @@ use axum::extract::{Request, State as Shared};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use emoxide::image::RgbImage;
-use emoxide::recognizer::{Face, Request as Asked, Search, Wanted, WorkerError};
+use emoxide::recognizer::{Face, Request as Asked, Wanted, WorkerError};
 use emoxide::video::{Analysis, FollowOptions, Follower, Frames, Selection, Source, TrackerConfig};
 use futures_util::stream::{self, StreamExt};
 use serde::Deserialize;
@@ -136,7 +136,7 @@ struct Job {
 impl Job {
     fn run(self) {
         let Self { state, options, follower, selection, clip, lines, _place: _kept } = self;
-        let patience = state.settings.limits.upload_timeout;
+        let patience = state.settings.limits.write_timeout;
         // A client that has gone, or no longer reads, ends the work.
         let send = |line| sent(&lines, line, patience);
         let source = Source::File(clip.file.path().to_owned());
@@ -148,7 +148,8 @@ impl Job {
             }
         };
         let limits = Options { min_confidence: options.min_confidence, max_faces: options.max_faces };
-        let recognise = |images: &[RgbImage]| recognise(&state, images, limits);
+        let wanted = Wanted { search: follower.search(), faces: limits.faces(state.settings.limits.faces) };
+        let recognise = |images: &[RgbImage]| recognise(&state, images, wanted);
         let batch = state.settings.batching.pictures;
         for shown in Analysis::new(clip.name, frames, recognise, follower, batch) {
             let line = match shown {
@@ -181,8 +182,7 @@ fn sent(lines: &mpsc::Sender<Result<Bytes, ApiError>>, mut line: Result<Bytes, A
 }
 
 /// The faces of some frames. Other requests go on beside them: frames wait for a place in the queue.
-fn recognise(state: &State, images: &[RgbImage], options: Options) -> Result<Vec<Vec<Face>>, ApiError> {
-    let wanted = Wanted { search: Search::Detector, faces: options.faces(state.settings.limits.faces) };
+fn recognise(state: &State, images: &[RgbImage], wanted: Wanted) -> Result<Vec<Vec<Face>>, ApiError> {
     let deadline: Instant = state.deadline();
     loop {
         let asked = Asked { images: images.to_vec(), wanted, deadline: Some(deadline) };

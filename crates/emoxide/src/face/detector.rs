@@ -20,6 +20,9 @@ pub struct Detection {
     pub landmarks: Landmarks,
 }
 
+/// The score of a face that a detector is unsure of, whatever its own threshold.
+pub(crate) const UNSURE: f32 = 0.4;
+
 /// Finds the faces in images.
 #[derive(Debug)]
 pub enum Detector {
@@ -43,11 +46,31 @@ impl Detector {
     /// The faces of each image, in the detector's order. `None` stands for an image that is a face as a whole: it has no
     /// box, score or landmarks. [`Alignment::crop`](crate::preprocess::Alignment::crop) takes either.
     pub fn detect(&self, images: &[RgbImage]) -> Vec<Vec<Option<Detection>>> {
+        self.detect_above(images, 1.0)
+    }
+
+    /// As [`detect`](Self::detect), and also the faces that the detector is unsure of: a tracker goes on with one that is half
+    /// hidden for a moment, but begins with none of them. Those it [is sure of](Self::is_sure) are the same ones.
+    pub fn detect_unsure(&self, images: &[RgbImage]) -> Vec<Vec<Option<Detection>>> {
+        self.detect_above(images, UNSURE)
+    }
+
+    /// With this score or the detector's own threshold, whichever is lower.
+    fn detect_above(&self, images: &[RgbImage], score: f32) -> Vec<Vec<Option<Detection>>> {
         match self {
             Self::Mtcnn(mtcnn) => {
-                mtcnn.detect(images).into_iter().map(|faces| faces.into_iter().map(Some).collect()).collect()
+                let faces = mtcnn.detect_above(images, mtcnn.config().thresholds[2].min(score));
+                faces.into_iter().map(|faces| faces.into_iter().map(Some).collect()).collect()
             }
             Self::WholeImage => images.iter().map(|_| vec![None]).collect(),
+        }
+    }
+
+    /// Whether [`detect`](Self::detect) finds this face.
+    pub fn is_sure(&self, face: Option<&Detection>) -> bool {
+        match (self, face) {
+            (Self::Mtcnn(mtcnn), Some(face)) => face.score > mtcnn.config().thresholds[2],
+            _ => true,
         }
     }
 }

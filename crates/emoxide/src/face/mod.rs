@@ -5,6 +5,7 @@ mod detector;
 pub mod mtcnn;
 
 pub use align::FER2013_TEMPLATE;
+pub(crate) use detector::UNSURE;
 pub use detector::{Detection, Detector};
 pub use mtcnn::{Mtcnn, MtcnnError};
 

@@ -29,7 +29,9 @@ pub enum Search {
     /// Where the detector finds them.
     #[default]
     Detector,
-    /// There too; a picture in which it finds none is one face as a whole.
+    /// There too, and where it is unsure: for a [`Tracker`](crate::video::Tracker).
+    Unsure,
+    /// Where the detector finds them; a picture in which it finds none is one face as a whole.
     DetectorOrWhole,
     /// The picture is one face as a whole.
     Whole,
@@ -40,7 +42,7 @@ pub enum Search {
 pub struct Wanted {
     /// Where its faces are.
     pub search: Search,
-    /// Faces to classify at most, the first in the detector's order.
+    /// Faces to classify at most, the first in the detector's order; those that it is unsure of come last.
     pub faces: usize,
 }
 
@@ -137,18 +139,26 @@ impl Recognizer {
     /// As [`crops`](Self::crops), but of each picture what is wanted of it; and how many of its faces are left out.
     fn wanted_crops(&self, images: &[RgbImage], wanted: &[Wanted]) -> (Vec<Crop>, Vec<usize>) {
         let searched: Vec<usize> = (0..images.len()).filter(|at| wanted[*at].search != Search::Whole).collect();
+        let unsure = wanted.iter().any(|wanted| wanted.search == Search::Unsure);
+        let detect = |images| if unsure { self.detector.detect_unsure(images) } else { self.detector.detect(images) };
         let mut found: Vec<Vec<Option<Detection>>> = vec![Vec::new(); images.len()];
         if searched.len() == images.len() {
-            found = self.detector.detect(images);
+            found = detect(images);
         } else {
             for at in searched {
-                found[at] = self.detector.detect(&images[at..=at]).remove(0);
+                found[at] = detect(&images[at..=at]).remove(0);
             }
         }
         let (mut crops, mut left_out) = (Vec::new(), Vec::new());
         for (picture, (image, mut found)) in images.iter().zip(found).enumerate() {
             let Wanted { search, faces } = wanted[picture];
-            if found.is_empty() && search != Search::Detector {
+            let is_sure = |face: &Option<Detection>| self.detector.is_sure(face.as_ref());
+            match search {
+                Search::Unsure if found.len() > faces => found.sort_by_key(|face| !is_sure(face)),
+                Search::Unsure => {}
+                Search::Detector | Search::DetectorOrWhole | Search::Whole => found.retain(is_sure),
+            }
+            if found.is_empty() && matches!(search, Search::DetectorOrWhole | Search::Whole) {
                 found.push(None);
             }
             left_out.push(found.len().saturating_sub(faces));

@@ -35,10 +35,10 @@ where
     I: Iterator<Item = Result<Frame, VideoError>>,
     R: FnMut(&[RgbImage]) -> Result<Vec<Vec<Face>>, E>,
 {
-    /// Over the frames of the clip `input`, so many at a time. `recognise` is [`Recognizer::recognise`] or that of a
-    /// [`Worker`]: a list of faces a picture.
+    /// Over the frames of the clip `input`, so many at a time. `recognise` is [`Recognizer::see`] or that of a [`Worker`]: a
+    /// list of faces a picture, those that [`Follower::search`] names.
     ///
-    /// [`Recognizer::recognise`]: crate::recognizer::Recognizer::recognise
+    /// [`Recognizer::see`]: crate::recognizer::Recognizer::see
     /// [`Worker`]: crate::recognizer::Worker
     pub fn new(input: String, frames: I, recognise: R, follower: Follower, batch: usize) -> Self {
         Self { input, frames: frames.fuse(), recognise, follower, batch: batch.max(1), ready: VecDeque::new() }

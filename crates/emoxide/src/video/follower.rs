@@ -1,7 +1,7 @@
 //! The faces of a clip, numbered and smoothed.
 
 use super::{Smoother, Tracker, TrackerConfig, TrackerError};
-use crate::recognizer::{Face, FaceBox};
+use crate::recognizer::{Face, FaceBox, Search};
 
 /// How the faces of a clip are followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -39,6 +39,11 @@ pub struct Follower {
 }
 
 impl Follower {
+    /// Which faces of a frame it has to be given.
+    pub fn search(&self) -> Search {
+        if self.tracker.is_some() { Search::Unsure } else { Search::Detector }
+    }
+
     /// At the beginning of a clip.
     pub fn new(options: &FollowOptions) -> Result<Self, FollowError> {
         match options.smooth {

@@ -24,7 +24,7 @@ pub use reader::{Frames, Selection};
 pub use smoothing::Smoother;
 pub use source::{DEFAULT_FPS, Source};
 pub use summary::{FaceSummary, Run, Summary};
-pub use tracker::{Motion, Tracker, TrackerConfig, TrackerError, sensitive};
+pub use tracker::{Motion, Tracker, TrackerConfig, TrackerError};
 pub use writer::VideoWriter;
 
 use crate::image::RgbImage;

@@ -63,11 +63,7 @@ impl ClipOptions {
     /// How faces are followed that such a detector finds.
     pub(super) fn following(&self, detector: &DetectorConfig, min_confidence: f32) -> FollowOptions {
         let tracker = TrackerConfig { max_lost: self.max_lost, ..TrackerConfig::following(detector) };
-        FollowOptions { tracker: self.tracks().then_some(tracker), smooth: self.smooth, min_confidence }
-    }
-
-    pub(super) fn tracks(&self) -> bool {
-        !self.no_track
+        FollowOptions { tracker: (!self.no_track).then_some(tracker), smooth: self.smooth, min_confidence }
     }
 
     /// The options that results depend on, in words.

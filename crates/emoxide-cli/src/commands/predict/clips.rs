@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use emoxide::image::{Limits, RgbImage};
-use emoxide::recognizer::Recognizer;
+use emoxide::recognizer::{Recognizer, Wanted};
 use emoxide::video::{
     Analysis, FollowOptions, Follower, Frame, Frames, Shown, Source, Summary, VideoError, VideoWriter,
 };
@@ -64,7 +64,11 @@ impl<'a> Clip<'a> {
     fn answer(mut self, job: &mut Job<'_>, recognizer: &Recognizer, state: State) -> Result<bool> {
         let State { follower, mut summary, first } = state;
         let batch = usize::from(job.arguments.batch_size);
-        let recognise = |images: &[RgbImage]| Ok::<_, Infallible>(recognizer.recognise(images));
+        let wanted = Wanted { search: follower.search(), ..Wanted::default() };
+        let recognise = |images: &[RgbImage]| {
+            let seen = recognizer.see(images, &vec![wanted; images.len()]);
+            Ok::<_, Infallible>(seen.into_iter().map(|seen| seen.faces).collect())
+        };
         let mut bar = None;
         let (began, mut count, mut errors) = (Instant::now(), 0_usize, Vec::new());
         let mut offset = None;

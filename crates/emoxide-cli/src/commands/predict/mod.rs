@@ -14,7 +14,6 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use emoxide::face::Detector;
 use emoxide::recognizer::{Options, Recognizer};
-use emoxide::video::sensitive;
 
 use self::clip_options::ClipOptions;
 use self::clips::State;
@@ -78,12 +77,10 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// The recogniser of pictures, or that of clips whose faces are followed.
-    fn recognizer(&self, followed: bool) -> Result<Recognizer> {
+    fn recognizer(&self) -> Result<Recognizer> {
         let classes = self.classes.as_deref().map(super::classes).transpose().context("--classes")?;
         let model = self.computing.open()?;
-        let config = self.detecting.config(&model.card().detector)?;
-        let detector = Detector::new(&if followed { sensitive(&config) } else { config }, model.device())?;
+        let detector = Detector::new(&self.detecting.config(&model.card().detector)?, model.device())?;
         Ok(Recognizer::new(detector, model, Options { min_confidence: self.min_confidence, classes })?)
     }
 
@@ -183,25 +180,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         fs_err::create_dir_all(folder)?;
     }
     let clips = inputs.iter().any(is_clip);
-    let pictures = inputs.iter().any(|input| matches!(input, Input::File(_) | Input::Standard));
-    let of_clips = if clips { Some(arguments.recognizer(arguments.clips.tracks())?) } else { None };
-    let of_pictures = if pictures || !clips { Some(arguments.recognizer(false)?) } else { None };
-    let Some(either) = of_clips.as_ref().or(of_pictures.as_ref()) else { return Ok(Finish::Done) };
-    let detector = arguments.detecting.config(&either.model().card().detector)?;
+    let recognizer = arguments.recognizer()?;
+    let detector = arguments.detecting.config(&recognizer.model().card().detector)?;
     let following = arguments.clips.following(&detector, arguments.min_confidence);
 
     let mut record = arguments.record(&inputs, format)?;
     let found = match (&arguments.output, &mut record) {
         (Some(path), Some(record)) if arguments.clips.resume => {
-            resume::find(path, format, record, &inputs, either.classes(), &following)?
+            resume::find(path, format, record, &inputs, recognizer.classes(), &following)?
         }
         _ => None,
     };
     let mut job = Job {
         arguments,
         writer: match (&found, &arguments.output) {
-            (Some(found), Some(path)) => Writer::behind(format, path, either.classes(), found.begun)?,
-            _ => Writer::new(format, arguments.output.as_deref(), either.classes())?,
+            (Some(found), Some(path)) => Writer::behind(format, path, recognizer.classes(), found.begun)?,
+            _ => Writer::new(format, arguments.output.as_deref(), recognizer.classes())?,
         },
         stems: Stems::default(),
         skipped: found.as_ref().map_or(0, |found| found.skipped),
@@ -222,23 +216,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     let mut place = 0;
     for group in inputs.chunk_by(|one, other| !is_clip(one) && !is_clip(other)) {
         place += group.len();
-        match (group, &of_clips, &of_pictures) {
-            ([Input::Clip(name, _)], ..) if place <= begin => drop(job.stems.of(name)),
+        match group {
+            [Input::Clip(name, _)] if place <= begin => drop(job.stems.of(name)),
             _ if place <= begin => {}
-            ([Input::Clip(name, source)], Some(recognizer), _) => {
+            [Input::Clip(name, source)] => {
                 let state = state.take().map_or_else(|| State::new(&following), Ok)?;
-                if !clips::run(&mut job, recognizer, name, source, state)? {
+                if !clips::run(&mut job, &recognizer, name, source, state)? {
                     return job.interrupted();
                 }
             }
-            (group, _, Some(recognizer)) => pictures::run(&mut job, recognizer, group)?,
-            (group, _, None) => {
-                for input in group {
-                    if let Input::Bad(name, reason) = input {
-                        job.skip(name, std::slice::from_ref(reason))?;
-                    }
-                }
-            }
+            group => pictures::run(&mut job, &recognizer, group)?,
         }
     }
     job.finish(inputs.len())

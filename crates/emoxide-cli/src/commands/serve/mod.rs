@@ -100,6 +100,9 @@ pub(crate) struct Arguments {
     /// Seconds for the body of a request
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
     upload_timeout: f64,
+    /// Seconds in which a client has to take more of its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
+    write_timeout: f64,
     /// Seconds for what is being answered when the server is told to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
     shutdown_timeout: f64,
@@ -161,6 +164,7 @@ impl Arguments {
                 connections: listen::connections(self.max_connections as usize)?,
                 header_timeout: time(self.header_timeout),
                 upload_timeout: time(self.upload_timeout),
+                write_timeout: time(self.write_timeout),
                 deadline: time(self.deadline),
                 shutdown_timeout: time(self.shutdown_timeout),
             },

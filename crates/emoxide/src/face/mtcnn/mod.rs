@@ -105,10 +105,15 @@ impl Mtcnn {
     }
 
     /// The faces of each image, in the order that the settings name. Images may differ in size.
+    pub fn detect(&self, images: &[RgbImage]) -> Vec<Vec<Detection>> {
+        self.detect_above(images, self.config.thresholds[2])
+    }
+
+    /// As [`detect`](Self::detect), with another score (0..=1) that the last network has to give a face.
     ///
     /// The first network sees each image by itself (on a CPU several at a time, on a GPU one after another, because every
     /// thread there would have a stream of its own), the others see the candidates of all images in common batches.
-    pub fn detect(&self, images: &[RgbImage]) -> Vec<Vec<Detection>> {
+    pub fn detect_above(&self, images: &[RgbImage], score: f32) -> Vec<Vec<Detection>> {
         let propose = |(index, image)| pyramid::propose(&self.networks.pnet, image, index, &self.config, &self.device);
         let candidates: Vec<Vec<Candidate>> = if device::is_cpu(&self.device) {
             images.par_iter().enumerate().map(propose).collect()
@@ -118,7 +123,7 @@ impl Mtcnn {
         let candidates = candidates.concat();
         let candidates =
             cascade::refine(&self.networks.rnet, images, candidates, self.config.thresholds[1], &self.device);
-        let found = cascade::finish(&self.networks.onet, images, candidates, self.config.thresholds[2], &self.device);
+        let found = cascade::finish(&self.networks.onet, images, candidates, score, &self.device);
 
         let mut faces: Vec<Vec<Detection>> = vec![Vec::new(); images.len()];
         for (image, face) in found {

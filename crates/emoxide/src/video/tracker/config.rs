@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::preprocess::DetectorConfig;
-
-/// The score that a face needs in a clip to go on with a track, whatever the detector's own threshold.
-const LOW: f32 = 0.4;
+use crate::face::{DetectorConfig, UNSURE};
 
 /// Settings of a [`Tracker`](super::Tracker).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +33,7 @@ impl Default for TrackerConfig {
     fn default() -> Self {
         Self {
             high: 0.7,
-            low: LOW,
+            low: UNSURE,
             overlap: 0.2,
             low_overlap: 0.5,
             new_overlap: 0.3,
@@ -61,12 +58,12 @@ pub struct TrackerError {
 }
 
 impl TrackerConfig {
-    /// The settings for what such a detector finds. It is made [`sensitive`] for that.
+    /// The settings for what such a detector finds, [unsure](crate::recognizer::Search::Unsure) ones included.
     pub fn following(detector: &DetectorConfig) -> Self {
         match detector {
             DetectorConfig::Mtcnn(config) => {
                 let high = config.thresholds[2];
-                Self { high, low: LOW.min(high), ..Self::default() }
+                Self { high, low: UNSURE.min(high), ..Self::default() }
             }
             DetectorConfig::WholeImage {} => Self::default(),
         }
@@ -101,15 +98,4 @@ impl TrackerConfig {
         }
         Ok(())
     }
-}
-
-/// The same detector, which also names faces that it is less sure of: a tracker goes on with a face that is half hidden
-/// for a moment, but begins with none of them. What is found above the detector's own threshold stays what it was.
-#[must_use]
-pub fn sensitive(detector: &DetectorConfig) -> DetectorConfig {
-    let mut detector = detector.clone();
-    if let DetectorConfig::Mtcnn(config) = &mut detector {
-        config.thresholds[2] = config.thresholds[2].min(LOW);
-    }
-    detector
 }

@@ -18,7 +18,7 @@ mod assign;
 mod config;
 mod kalman;
 
-pub use config::{TrackerConfig, TrackerError, sensitive};
+pub use config::{TrackerConfig, TrackerError};
 pub use kalman::Motion;
 
 use self::assign::assign;
