@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
-use emoxide::labels::Expression;
+use emoxide::labels::{Classes, Expression};
 use emoxide_train::data::{DataError, DataSpec, LabelRule, Split};
 use emoxide_train::evaluate::{Evaluation, Metrics, Subject};
 use emoxide_train::recipe::{Part, Recipe};
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
 
     let mut dropped = arguments.drop.clone();
     if let Some(text) = &arguments.classes {
-        let kept = super::classes(text)?;
+        let kept = Classes::from_list(text)?;
         if let Some(missing) = kept.iter().find(|name| model.classes().index_of(*name).is_none()) {
             bail!("--classes: the model does not know {missing}; it knows {}", model.classes());
         }

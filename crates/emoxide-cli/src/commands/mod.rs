@@ -13,7 +13,6 @@ pub(crate) mod train;
 pub(crate) mod tsne;
 
 use anyhow::{Result, bail};
-use emoxide::labels::Classes;
 use emoxide_train::data::DataSpec;
 
 /// `NAME=DIR` arguments, one a data set.
@@ -25,13 +24,4 @@ pub(crate) fn sources(arguments: &[String]) -> Result<Vec<DataSpec>> {
         }
     }
     Ok(sources)
-}
-
-/// The classes that `--classes` names: a count of 7 or 8, or a list of names.
-pub(crate) fn classes(text: &str) -> Result<Classes> {
-    Ok(match text {
-        "7" => Classes::seven(),
-        "8" => Classes::eight(),
-        names => Classes::from_names(names.split(','))?,
-    })
 }
