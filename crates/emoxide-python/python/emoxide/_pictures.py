@@ -54,7 +54,7 @@ def _native(image: Any, name: str) -> Any:
     if isinstance(image, (str, bytes, np.ndarray, Exception)):
         return image
     if isinstance(image, os.PathLike):
-        return os.fspath(image)
+        return os.fsdecode(image)
     if isinstance(image, (bytearray, memoryview)):
         return bytes(image)
     if _is_pillow(image):
