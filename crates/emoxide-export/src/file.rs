@@ -1,21 +1,38 @@
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Writes beside the target and renames, so that a reader never sees half a file; where that fails, nothing is left.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = beside(path);
-    let written = fs_err::write(&beside, bytes).and_then(|()| fs_err::rename(&beside, path));
-    if written.is_err() {
-        // What has failed already is what is told.
-        let _ = fs_err::remove_file(&beside);
-    }
-    written
+/// A file that is written beside its target and takes its place when it is [kept](Staged::keep), so that a reader never sees half a
+/// file; where that does not happen, nothing is left.
+#[derive(Debug)]
+pub struct Staged {
+    beside: PathBuf,
+    target: PathBuf,
 }
 
-/// `model.onnx.partial`
-fn beside(path: &Path) -> PathBuf {
-    let mut name: OsString = path.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
+impl Staged {
+    /// Writes `bytes` to `target.partial`.
+    pub fn new(target: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let mut beside = target.as_os_str().to_owned();
+        beside.push(".partial");
+        let staged = Self { beside: beside.into(), target: target.to_owned() };
+        fs_err::write(&staged.beside, bytes)?;
+        Ok(staged)
+    }
+
+    /// Where it is for now.
+    pub fn path(&self) -> &Path {
+        &self.beside
+    }
+
+    /// Puts it in its place.
+    pub fn keep(self) -> io::Result<()> {
+        fs_err::rename(&self.beside, &self.target)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // It is gone where it was kept, and nobody can be told of a failure here.
+        let _ = fs_err::remove_file(&self.beside);
+    }
 }

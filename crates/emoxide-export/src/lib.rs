@@ -4,10 +4,11 @@
 //! described a second time. [`card::markdown`] says beside it what the model is and what it has to be fed. Weights under other
 //! people's names are the library's business (`emoxide::weights::export`).
 
-
+pub mod card;
+pub mod check;
 mod error;
 mod file;
 pub mod onnx;
 
 pub use error::ExportError;
-pub use file::write_whole;
+pub use file::Staged;

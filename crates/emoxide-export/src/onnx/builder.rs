@@ -87,12 +87,7 @@ impl Builder {
         let name = self.shared.entry((data_type, dims.clone(), bytes.clone())).or_insert_with(|| next.clone()).clone();
         if name == next {
             let data_type = Some(data_type);
-            self.graph.initializer.push(TensorProto {
-                dims,
-                data_type,
-                name: Some(next),
-                raw_data: Some(bytes),
-            });
+            self.graph.initializer.push(TensorProto { dims, data_type, name: Some(next), raw_data: Some(bytes) });
         }
         name
     }

@@ -5,10 +5,7 @@ use serde_json::{Value, json};
 
 use super::proto::StringStringEntryProto;
 use super::{OPSET, Precision};
-
-/// For whoever opens the file.
-pub(super) const NOTICE: &str = "A face shows an expression, not a feeling. Inferring emotions of people at work or in education is \
-                                 prohibited in the EU (AI Act, Art. 5(1)(f)) save for medical or safety reasons.";
+use crate::card::NOTICE;
 
 /// Entries `emoxide.<key>`, each JSON as in a checkpoint's card.
 pub(super) fn of(card: &Card, precision: Precision) -> Vec<StringStringEntryProto> {

@@ -48,7 +48,8 @@ impl Lowering<'_> {
     /// `x / 2 · (1 + erf(x / √2))`: ONNX has an operator for it from version 20 on only.
     pub(super) fn gelu(&mut self, op: &UnaryOpIr) -> Result<(), ExportError> {
         let input = self.name(&op.input)?;
-        let [root, one, half] = [self.builder.number(2.0f64.sqrt())?, self.builder.number(1.0)?, self.builder.number(0.5)?];
+        let [root, one, half] =
+            [self.builder.number(2.0f64.sqrt())?, self.builder.number(1.0)?, self.builder.number(0.5)?];
         let scaled = self.builder.node("Div", &[&input, &root], Vec::new());
         let error = self.builder.node("Erf", &[&scaled], Vec::new());
         let share = self.builder.node("Add", &[&error, &one], Vec::new());

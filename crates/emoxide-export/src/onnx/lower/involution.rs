@@ -13,8 +13,12 @@ impl Lowering<'_> {
             (NAME, [input, kernels], [out], [stride]) => {
                 let stride = stride.elem::<u64>() as usize;
                 let odd = || ExportError::unsupported(NAME, "of these shapes");
-                let [Size::Images(1), Size::Fixed(channels), rows, cols] = self.shape(input)[..] else { return Err(odd()) };
-                let [Size::Images(1), Size::Fixed(groups), Size::Fixed(taps), to_rows, to_cols] = self.shape(kernels)[..] else {
+                let [Size::Images(1), Size::Fixed(channels), rows, cols] = self.shape(input)[..] else {
+                    return Err(odd());
+                };
+                let [Size::Images(1), Size::Fixed(groups), Size::Fixed(taps), to_rows, to_cols] =
+                    self.shape(kernels)[..]
+                else {
                     return Err(odd());
                 };
                 let (side, members) = (taps.isqrt(), channels / groups);
@@ -25,15 +29,12 @@ impl Lowering<'_> {
                 let mut ones = vec![0.0; taps * taps];
                 ones.iter_mut().step_by(taps + 1).for_each(|one| *one = 1.0);
                 let ones = self.builder.floats(ones, &[taps, 1, side, side])?;
-                let settings = vec![
-                    ints("strides", [stride; 2]),
-                    ints("pads", [(side - 1) / 2; 4]),
-                    int("group", 1),
-                ];
+                let settings = vec![ints("strides", [stride; 2]), ints("pads", [(side - 1) / 2; 4]), int("group", 1)];
                 let windows = self.builder.node("Conv", &[&alone, &ones], settings);
                 let [groups, members, taps] = [groups, members, taps].map(Size::Fixed);
                 let windows = self.reshaped(&windows, &[Size::Images(1), groups, members, taps, to_rows, to_cols]);
-                let kernels = self.reshaped(&kernels, &[Size::Images(1), groups, Size::Fixed(1), taps, to_rows, to_cols]);
+                let kernels =
+                    self.reshaped(&kernels, &[Size::Images(1), groups, Size::Fixed(1), taps, to_rows, to_cols]);
                 let products = self.builder.node("Mul", &[&windows, &kernels], Vec::new());
                 let axes = self.builder.ints(&[3]);
                 let sums = self.builder.node("ReduceSum", &[&products, &axes], vec![int("keepdims", 0)]);

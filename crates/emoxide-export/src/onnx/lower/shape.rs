@@ -20,7 +20,8 @@ impl Lowering<'_> {
     pub(super) fn reshaped(&mut self, name: &str, to: &[Size]) -> String {
         let following = to.iter().filter(|size| matches!(size, Size::Images(_))).count();
         let sizes = if following == 1 {
-            let sizes: Vec<i64> = to.iter().map(|size| if let Size::Fixed(size) = size { *size as i64 } else { -1 }).collect();
+            let sizes: Vec<i64> =
+                to.iter().map(|size| if let Size::Fixed(size) = size { *size as i64 } else { -1 }).collect();
             self.builder.ints(&sizes)
         } else {
             self.sizes(to)
