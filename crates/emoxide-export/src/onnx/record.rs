@@ -14,7 +14,12 @@ use crate::ExportError;
 
 /// Images of the recordings. A size that is the same in all of them is fixed; one that is a multiple of the batch in all of them
 /// is a multiple of the batch. Nothing else is taken for understood.
-pub(super) const BATCHES: [usize; 3] = [2, 3, 7];
+type Batches = [usize; 3];
+
+/// Batches that are tried, in this order. Burn has two forms of a linear layer, with the images of a batch one behind the other or
+/// side by side, and prefers one of them up to a size of the batch that depends on the layer. Either is right for all sizes, but
+/// recordings of different forms cannot be held against each other.
+const TRIED: [Batches; 4] = [[2, 3, 7], [3, 5, 7], [5, 7, 11], [11, 13, 17]];
 
 /// The size of an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +32,12 @@ pub(super) enum Size {
 
 impl Size {
     /// What sizes in the recordings say, if they say something.
-    fn of(found: [usize; 3]) -> Option<Self> {
+    fn of(found: [usize; 3], batches: Batches) -> Option<Self> {
         if found.iter().all(|&size| size == found[0]) {
             return Some(Self::Fixed(found[0]));
         }
-        let times = found[0] / BATCHES[0];
-        let multiple = found.iter().zip(BATCHES).all(|(&size, batch)| size == times * batch);
+        let times = found[0] / batches[0];
+        let multiple = found.iter().zip(batches).all(|(&size, batch)| size == times * batch);
         (multiple && times > 0).then_some(Self::Images(times))
     }
 }
@@ -49,12 +54,23 @@ pub(super) struct Recording {
     pub(super) names: HashMap<TensorId, String>,
     /// Shapes of all tensors.
     pub(super) shapes: HashMap<TensorId, Vec<Size>>,
+    batches: Batches,
 }
 
 impl Recording {
     /// Records what a model answers to preprocessed images: its logits, with the mirror image if its card says so.
     pub(super) fn new(model: &Model) -> Result<Self, ExportError> {
-        let [first, second, third] = BATCHES;
+        let mut tried = TRIED.into_iter().map(|batches| Self::of(model, batches));
+        // Where none agree, the first disagreement is the one with the smallest numbers.
+        let first = tried.next().expect("there are some");
+        match first {
+            Err(ExportError::Batch { .. }) => tried.find(Result::is_ok).unwrap_or(first),
+            first => first,
+        }
+    }
+
+    fn of(model: &Model, batches: Batches) -> Result<Self, ExportError> {
+        let [first, second, third] = batches;
         let others = [lean(record(model, second)?), lean(record(model, third)?)];
         let (first, names) = record(model, first)?;
         let mut recording = Self {
@@ -64,6 +80,7 @@ impl Recording {
             values: BTreeMap::new(),
             names,
             shapes: HashMap::new(),
+            batches,
         };
         recording.align(&first, &others)?;
         recording.values = first.values;
@@ -130,9 +147,10 @@ impl Recording {
             if shapes.iter().any(|shape| shape.len() != shapes[0].len()) {
                 return Err("tensors have other axes".to_owned());
             }
-            let sizes = (0..shapes[0].len()).map(|axis| Size::of([0, 1, 2].map(|one: usize| shapes[one][axis])));
+            let sizes =
+                (0..shapes[0].len()).map(|axis| Size::of([0, 1, 2].map(|one: usize| shapes[one][axis]), self.batches));
             let sizes = sizes.collect::<Option<Vec<_>>>();
-            let sizes = sizes.ok_or_else(|| format!("with {BATCHES:?} images shapes are {shapes:?}"))?;
+            let sizes = sizes.ok_or_else(|| format!("with {:?} images shapes are {shapes:?}", self.batches))?;
             self.shapes.insert(tensor.id, sizes);
         }
         Ok(())

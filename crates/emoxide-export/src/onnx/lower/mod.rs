@@ -22,7 +22,7 @@ use crate::ExportError;
 
 /// Adds a recording to a graph whose input is there already, under this name; the name of the logits.
 pub(super) fn lower(recording: Recording, input: &str, builder: &mut Builder) -> Result<String, ExportError> {
-    let Recording { operations, input: images, output, values, names, shapes } = recording;
+    let Recording { operations, input: images, output, values, names, shapes, .. } = recording;
     let known = HashMap::from([(images, input.to_owned())]);
     let mut lowering = Lowering { builder, known, values, names, shapes, batch: None };
     for operation in &operations {
