@@ -16,24 +16,28 @@ use emoxide::zoo::{self, Model};
 #[derive(Default)]
 struct Draw {
     path: Vec<String>,
-    linear: bool,
+    containers: Vec<String>,
 }
 
 impl ModuleMapper for Draw {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.push(name.to_owned());
-        self.linear = container == "Struct:Linear";
+        self.containers.push(container.to_owned());
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
         self.path.pop();
+        self.containers.pop();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let leaf = self.path.last().cloned().unwrap_or_default();
         let shape = param.lazy_shape().to_vec();
-        let inputs: usize = if self.linear { shape[0] } else { shape[1..].iter().product() };
-        let bound = (3.0 / inputs as f64).sqrt();
+        let inside = |container: &str| self.containers.iter().any(|other| other == container);
+        let inputs: usize = if inside("Struct:Linear") { shape[0] } else { shape[1..].iter().product() };
+        // Kernels that are made of pixels, 49 numbers each, multiply pixels again.
+        let gain = if inside("Struct:Involution") { 1.0 / 7.0 } else { 1.0 };
+        let bound = gain * (3.0 / inputs as f64).sqrt();
         let distribution = match (leaf.as_str(), D) {
             ("running_var", _) => Distribution::Uniform(0.5, 1.5),
             ("running_mean", _) => Distribution::Uniform(-0.1, 0.1),

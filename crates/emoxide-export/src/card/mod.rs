@@ -71,31 +71,26 @@ fn classes(card: &Card) -> String {
 }
 
 fn outputs(card: &Card, written: &Written) -> String {
-    let temperature = card.temperature;
-    let mirrored = if card.mirror { " They are the mean over the picture and its mirror image." } else { "" };
+    let Card { temperature, mirror, .. } = card;
     match written {
         Written::Onnx { precision, .. } => {
             let half = if *precision == Precision::Float16 { " What lies between is in 16-bit floats." } else { "" };
-            let inside = if card.mirror { ", which the model makes itself" } else { "" };
+            let mean = "; the mean over the picture and its mirror image, which the model makes itself";
             format!(
                 "Both are `[batch, {}]`, 32-bit floats; the batch may have any size.{half}\n\n\
-                 * `{LOGITS}`: uncalibrated scores.{}{inside}\n\
-                 * `{PROBABILITIES}`: the softmax of the scores divided by {temperature}, the temperature that was fitted when the \
-                 model was calibrated; every row sums to 1. The input is `{INPUT}`.\n",
+                 * `{LOGITS}`: uncalibrated scores{}.\n\
+                 * `{PROBABILITIES}`: the softmax of the scores divided by {temperature}, the model's temperature; every row sums to 1.\n",
                 card.classes.len(),
-                mirrored.trim_end_matches('.'),
+                if *mirror { mean } else { "" },
             )
         }
         Written::Weights { .. } => {
-            let advice = if card.mirror {
-                "The figures below are of the mean of the scores of the picture and of its mirror image, which whoever uses the \
-                 weights has to take. "
-            } else {
-                ""
-            };
+            let mean = "The figures below are of the mean of the scores of a picture and of its mirror image, which whoever uses the weights \
+                        has to take. ";
             format!(
-                "32-bit floats; weights of linear layers lie `[outputs, inputs]`. {advice}Probabilities are the softmax of the \
-                 scores divided by {temperature}.\n"
+                "32-bit floats; weights of linear layers lie `[outputs, inputs]`. {}Probabilities are the softmax of the scores divided \
+                 by {temperature}.\n",
+                if *mirror { mean } else { "" },
             )
         }
     }

@@ -5,6 +5,7 @@ its name and version, and for each file the rows of its logits and probabilities
 """
 
 import json
+import math
 import sys
 
 try:
@@ -40,6 +41,11 @@ def openvino_answers(path):
     return openvino.__version__.split("-")[0], shape, answer
 
 
+def rows(answers):
+    """As lists; what is no number, or not finite, is absent, because JSON has no word for it."""
+    return [[value if math.isfinite(value) else None for value in row] for row in answers.tolist()]
+
+
 RUNTIMES = {"onnxruntime": onnxruntime_answers, "openvino": openvino_answers}
 
 path, runtimes, files = sys.argv[1], sys.argv[2].split(","), sys.argv[3:]
@@ -53,6 +59,6 @@ for name in runtimes:
     for file, batch in zip(files[::2], files[1::2]):
         images = numpy.fromfile(file, dtype="<f4").reshape(int(batch), *shape)
         logits, probabilities = answer(images)
-        batches.append({"logits": logits.tolist(), "probabilities": probabilities.tolist()})
+        batches.append({"logits": rows(logits), "probabilities": rows(probabilities)})
     answers.append({"runtime": name, "version": version, "batches": batches})
 print(json.dumps(answers))

@@ -103,11 +103,11 @@ struct Answers {
     batches: Vec<Batch>,
 }
 
-/// Rows of a batch.
+/// Rows of a batch; what is not finite is absent.
 #[derive(Deserialize)]
 struct Batch {
-    logits: Vec<Vec<f32>>,
-    probabilities: Vec<Vec<f32>>,
+    logits: Vec<Vec<Option<f32>>>,
+    probabilities: Vec<Vec<Option<f32>>>,
 }
 
 /// Largest difference of a logit that is allowed, as a share of the largest one.
@@ -176,14 +176,12 @@ fn images(model: &Model, batch: usize) -> Vec<f32> {
 }
 
 /// Largest difference of two numbers at the same place; infinite where the places differ.
-fn largest(found: &[Vec<f32>], expected: &[Vec<f32>]) -> f32 {
-    let shape = |rows: &[Vec<f32>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
-    if shape(found) != shape(expected) {
+fn largest(found: &[Vec<Option<f32>>], expected: &[Vec<f32>]) -> f32 {
+    if found.iter().map(Vec::len).ne(expected.iter().map(Vec::len)) {
         return f32::INFINITY;
     }
     let pairs = found.iter().flatten().zip(expected.iter().flatten());
+    let differences = pairs.map(|(found, expected)| (found.unwrap_or(f32::NAN) - expected).abs());
     // `max` would forget what is no number.
-    pairs
-        .map(|(found, expected)| (found - expected).abs())
-        .fold(0.0, |largest, next| if next.is_nan() || next > largest { next } else { largest })
+    differences.fold(0.0, |largest, next| if next.is_nan() || next > largest { next } else { largest })
 }
