@@ -200,6 +200,27 @@ fn slow_heads_and_bodies_and_idle_clients_are_cut() {
 }
 
 #[test]
+fn clients_that_do_not_take_their_answers_are_cut() {
+    let served = Served::start(&["--log-level", "warn", "--write-timeout", "0.3"], &[]);
+    let open = || {
+        let (_, metrics) = served.get("/metrics");
+        let metrics = metrics.as_str().unwrap().to_owned();
+        metrics.lines().find_map(|line| line.strip_prefix("emoxide_connections ")?.parse::<u32>().ok()).unwrap()
+    };
+    let mut stream = served.connect().unwrap();
+    // Far more than the system keeps for a client.
+    let head = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n";
+    let asked = 2000;
+    stream.write_all(head.repeat(asked).as_bytes()).unwrap();
+    while open() > 1 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (mut taken, (_, answer)) = (Vec::new(), served.get("/openapi.json"));
+    let cut = stream.read_to_end(&mut taken);
+    assert!(cut.is_err() || taken.len() < asked * serde_json::to_string(&answer).unwrap().len(), "{}", taken.len());
+}
+
+#[test]
 fn a_server_that_cannot_finish_in_time_says_what_it_cut() {
     let mut served = Served::start(&["--log-level", "warn", "--shutdown-timeout", "0.2"], &[]);
     let mut stream = served.connect().unwrap();

@@ -147,6 +147,36 @@ fn of_each_picture_is_given_what_is_wanted_of_it() {
 }
 
 #[test]
+fn a_tracker_is_also_given_what_the_detector_is_unsure_of() {
+    const HIDDEN: f32 = 0.54;
+    let model = model();
+    let DetectorConfig::Mtcnn(mut config) = model.card().detector.clone() else { panic!("an MTCNN") };
+    config.thresholds[2] = 0.998;
+    let detector = Detector::new(&DetectorConfig::Mtcnn(config), &Device::flex()).unwrap();
+    let recognizer = Recognizer::new(detector, model, Options::default()).unwrap();
+    // A face with the nose, mouth and chin hidden.
+    let mut hidden = photo("astronaut.jpg");
+    let face = recognizer.recognise(std::slice::from_ref(&hidden)).remove(0).remove(0).bbox;
+    let chin = image::RgbImage::from_pixel(face.width as u32, (face.height * HIDDEN) as u32, image::Rgb([90, 90, 90]));
+    let top = (face.y + face.height * (1.0 - HIDDEN)) as i64;
+    image::imageops::replace(&mut hidden, &chin, face.x as i64, top);
+    let images = [photo("several.jpg"), hidden.clone(), hidden];
+    let unsure = Wanted { search: Search::Unsure, ..Wanted::default() };
+    let seen = recognizer.see(&images, &[unsure, unsure, Wanted::default()]);
+    let [several, one, none] = &seen[..] else { panic!("{seen:?}") };
+    assert!(none.faces.is_empty(), "{none:?}");
+    let score = one.faces[0].detection_score.unwrap();
+    assert!(one.faces.len() == 1 && (0.4..0.998).contains(&score), "{one:?}");
+    // What it is sure of comes first where not all are wanted.
+    let sure = recognizer.recognise(&images[..1]).remove(0);
+    let few = recognizer.see(&images[..1], &[Wanted { faces: sure.len(), ..unsure }]).remove(0);
+    assert_eq!(few.left_out, several.faces.len() - sure.len());
+    for (one, other) in few.faces.iter().zip(&sure) {
+        assert_eq!(one.bbox, other.bbox);
+    }
+}
+
+#[test]
 fn the_compiled_model_answers_as_burn_does() {
     let (compiled, burn) = (model(), model().uncompiled());
     assert!(matches!(compiled.executor(), Executor::Compiled(_)));

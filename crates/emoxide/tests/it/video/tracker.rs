@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use emoxide::preprocess::{DetectorConfig, MtcnnConfig};
 use emoxide::recognizer::FaceBox;
-use emoxide::video::{Tracker, TrackerConfig, sensitive};
+use emoxide::video::{Tracker, TrackerConfig};
 use proptest::prelude::*;
 
 const RATE: f64 = 30.0;
@@ -147,13 +147,12 @@ fn settings_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn only_the_last_threshold_is_lowered() {
-    let detector = DetectorConfig::Mtcnn(MtcnnConfig::face_evolve());
-    let DetectorConfig::Mtcnn(lowered) = sensitive(&detector) else { panic!("an MTCNN") };
-    let wanted = MtcnnConfig { thresholds: [0.6, 0.7, 0.4], ..MtcnnConfig::face_evolve() };
-    assert_eq!(lowered, wanted);
-    assert!((TrackerConfig::following(&detector).high - 0.8).abs() < 1e-6);
-    assert_eq!(sensitive(&DetectorConfig::WholeImage {}), DetectorConfig::WholeImage {});
+fn tracks_begin_with_what_the_detector_is_sure_of() {
+    let following = TrackerConfig::following(&DetectorConfig::Mtcnn(MtcnnConfig::face_evolve()));
+    assert!((following.high - 0.8).abs() < 1e-6 && (following.low - 0.4).abs() < 1e-6);
+    let bold = MtcnnConfig { thresholds: [0.6, 0.7, 0.3], ..MtcnnConfig::default() };
+    let following = TrackerConfig::following(&DetectorConfig::Mtcnn(bold));
+    assert!((following.high - 0.3).abs() < 1e-6 && (following.low - 0.3).abs() < 1e-6);
 }
 
 /// Frames of up to four boxes anywhere, with any score, at uneven times.
