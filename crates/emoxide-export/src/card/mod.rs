@@ -8,7 +8,7 @@ use std::fmt::Write;
 use emoxide::weights::checkpoint::{Card, Measured};
 
 use crate::check::Difference;
-use crate::onnx::{INPUT, LOGITS, OPSET, PROBABILITIES, Precision};
+use crate::onnx::{LOGITS, OPSET, PROBABILITIES, Precision};
 
 /// What the law says of such models, and what they do not say.
 pub const NOTICE: &str = "A face shows an expression, not a feeling. Inferring emotions of people at work or in education is \
