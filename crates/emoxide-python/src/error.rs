@@ -44,5 +44,5 @@ pub(crate) fn other(error: impl Into<anyhow::Error>) -> PyErr {
 }
 
 fn text(error: impl Into<anyhow::Error>) -> String {
-    format!("{:#}", error.into())
+    format!("{:#}", error.into()).trim_end().to_owned()
 }

@@ -3,22 +3,28 @@
 //! Every function here lets go of the interpreter while it computes, and looks for Ctrl-C between two batches.
 
 mod error;
+mod evaluation;
 mod models;
 mod picture;
 mod process;
 mod recognizer;
 mod table;
+mod training;
 
 use pyo3::pymodule;
 
 #[pymodule]
 mod _emoxide {
     #[pymodule_export]
+    use crate::evaluation::evaluate;
+    #[pymodule_export]
     use crate::models::{devices, models};
     #[pymodule_export]
     use crate::recognizer::Recognizer;
     #[pymodule_export]
     use crate::table::Table;
+    #[pymodule_export]
+    use crate::training::{draw_faces, train};
 
     /// Version of emoxide.
     #[pymodule_export]

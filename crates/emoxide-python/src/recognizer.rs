@@ -188,6 +188,11 @@ impl Recognizer {
 }
 
 impl Recognizer {
+    /// What computes.
+    pub(crate) fn inner(&self) -> &recognizer::Recognizer {
+        &self.inner
+    }
+
     /// Reads pictures, a batch at a time; `work` looks at them without holding the interpreter, `take` hears what it found.
     fn batches<T: Send>(
         &self,
@@ -276,7 +281,7 @@ fn matrix<'py>(py: Python<'py>, rows: &[Vec<f32>], width: usize) -> PyResult<Bou
     rows.concat().to_pyarray(py).reshape([rows.len(), width])
 }
 
-fn json(value: &impl Serialize) -> PyResult<String> {
+pub(crate) fn json(value: &impl Serialize) -> PyResult<String> {
     serde_json::to_string(value).map_err(error::other)
 }
 

@@ -14,6 +14,7 @@ from ._errors import DataError, DeviceError, EmoxideError, ImageError, ModelErro
 from ._models import devices, models
 from ._recognizer import Recognizer
 from ._results import Box, Face, Prediction
+from ._training import Run, draw_faces, train
 
 __all__ = [
     "Box",
@@ -25,8 +26,11 @@ __all__ = [
     "ModelError",
     "Prediction",
     "Recognizer",
+    "Run",
     "TrainingError",
     "__version__",
     "devices",
+    "draw_faces",
     "models",
+    "train",
 ]

@@ -11,6 +11,28 @@ __version__: str
 def devices() -> list[str]: ...
 def models(folder: str | os.PathLike[str] | None = None, classes: int = 7) -> tuple[str, list[str]]: ...
 
+def draw_faces(layout: str, out: str | os.PathLike[str], per_class: int, seed: int) -> str: ...
+def evaluate(
+    recognizer: Recognizer,
+    data: str,
+    split: str,
+    labels: str,
+    bgr: bool,
+    drop: list[str],
+    classes: str | None,
+    augment: str | os.PathLike[str] | None,
+) -> str: ...
+def train(
+    form: str,
+    recipe: str,
+    data: list[str],
+    set: list[str],
+    run_dir: str | os.PathLike[str] | None,
+    resume: bool,
+    device: str,
+    observer: Any,
+) -> tuple[str, str]: ...
+
 class Table:
     def __len__(self) -> int: ...
     def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[Any, Any]: ...
