@@ -35,5 +35,6 @@ assert "torch" not in sys.modules
 CODE
 )
 "$bin/pip" install --quiet "crates/emoxide-python[test]"
+"$bin/pip" install --quiet "crates/emoxide-python[ray]" || echo "SKIPPED: Ray cannot be installed here; its tests are left out"
 "$bin/python" -m pytest -q crates/emoxide-python/tests
 "$bin/python" tools/python/notebook.py docs/notebook/emoxide.ipynb
