@@ -65,12 +65,8 @@ pub(crate) fn evaluate(
 }
 
 /// Looks for Ctrl-C.
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime, and any is wanted")]
 fn listen(interrupt: &mut Option<PyErr>) -> ControlFlow<()> {
-    match Python::attach(|py| py.check_signals()) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            *interrupt = Some(error);
-            ControlFlow::Break(())
-        }
-    }
+    *interrupt = Python::attach(|py| py.check_signals()).err();
+    if interrupt.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }

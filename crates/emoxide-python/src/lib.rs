@@ -5,6 +5,7 @@
 mod error;
 mod evaluation;
 mod models;
+mod opening;
 mod picture;
 mod process;
 mod recognizer;

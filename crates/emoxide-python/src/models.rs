@@ -17,7 +17,7 @@ pub(crate) fn devices() -> Vec<&'static str> {
 
 /// The list of `emoxide models list --json`, and of the checkpoints of the folder that cannot be used why.
 #[pyfunction]
-#[pyo3(signature = (folder=None, classes=7))]
+#[expect(clippy::needless_pass_by_value, reason = "it comes out of Python")]
 pub(crate) fn models(py: Python<'_>, folder: Option<PathBuf>, classes: usize) -> PyResult<(String, Vec<String>)> {
     if !(2..=8).contains(&classes) {
         return Err(PyValueError::new_err(format!("classes is {classes}; architectures have 2 to 8 of them")));

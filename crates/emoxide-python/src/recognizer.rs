@@ -2,12 +2,11 @@
 
 use std::ffi::CString;
 
-use emoxide::device;
-use emoxide::face::{Detector, DetectorConfig};
+use emoxide::face::Detector;
 use emoxide::image::{Limits, RgbImage};
 use emoxide::labels::Classes;
 use emoxide::recognizer::{self as recognizer, Options, Prediction, Search, Wanted};
-use emoxide::zoo::{self, Executor, Model, Precision, Why};
+use emoxide::zoo::{Executor, Precision, Why};
 use numpy::{PyArray2, PyArrayMethods, ToPyArray};
 use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
 use pyo3::types::{PyList, PyListMethods};
@@ -16,8 +15,8 @@ use serde::Serialize;
 
 use crate::error::{self, exceptions};
 use crate::picture::Picture;
-use crate::process;
 use crate::table::{Rows, Table};
+use crate::{opening, process};
 
 /// Detector and model; nothing of it changes.
 #[pyclass(frozen, module = "emoxide._emoxide")]
@@ -59,10 +58,10 @@ impl Recognizer {
         let precision: Precision = precision.parse().map_err(error::argument)?;
         let classes = classes.map(Classes::from_list).transpose();
         let classes = classes.map_err(|error| PyValueError::new_err(format!("classes: {error}")))?;
-        let device = if device == "auto" { device::available().first().copied().unwrap_or("cpu") } else { device };
+        let device = opening::device_name(device);
         let inner = py.detach(|| {
-            let model = open(model, device, precision)?;
-            let detector = detector_config(detector, min_face, &model.card().detector)?;
+            let model = opening::open(model, device, precision)?;
+            let detector = opening::detector_config(detector, min_face, &model.card().detector)?;
             let detector = Detector::new(&detector, model.device()).map_err(error::argument)?;
             recognizer::Recognizer::new(detector, model, Options { min_confidence, classes }).map_err(error::argument)
         })?;
@@ -283,36 +282,4 @@ fn matrix<'py>(py: Python<'py>, rows: &[Vec<f32>], width: usize) -> PyResult<Bou
 
 pub(crate) fn json(value: &impl Serialize) -> PyResult<String> {
     serde_json::to_string(value).map_err(error::other)
-}
-
-fn open(name: &str, device: &str, precision: Precision) -> PyResult<Model> {
-    let device = device::open(device).map_err(error::device)?;
-    let model = zoo::open(name, &device).map_err(error::model)?;
-    if precision == Precision::F32 {
-        return Ok(model);
-    }
-    model.compiled(precision).map_err(|why| exceptions::ModelError::new_err(format!("precision {precision}: {why}")))
-}
-
-/// What finds the faces; `auto` is what the model's card names.
-fn detector_config(name: &str, min_face: Option<u32>, of_card: &DetectorConfig) -> PyResult<DetectorConfig> {
-    let mut config = match (name, of_card) {
-        ("auto", _) | ("mtcnn", DetectorConfig::Mtcnn(_)) => of_card.clone(),
-        ("mtcnn", DetectorConfig::WholeImage {}) => DetectorConfig::default(),
-        ("none", _) => DetectorConfig::WholeImage {},
-        _ => {
-            let text = format!("`{name}` is not a detector; use mtcnn, none, or auto for what the model's card names");
-            return Err(PyValueError::new_err(text));
-        }
-    };
-    match (&mut config, min_face) {
-        (_, None) => {}
-        (DetectorConfig::Mtcnn(config), Some(pixels)) => config.min_face = pixels,
-        (DetectorConfig::WholeImage {}, Some(pixels)) => {
-            let text =
-                format!("min_face {pixels}: every picture is taken for one face; look for faces with detector mtcnn");
-            return Err(PyValueError::new_err(text));
-        }
-    }
-    Ok(config)
 }

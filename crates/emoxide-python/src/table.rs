@@ -126,7 +126,7 @@ fn data_type(kind: Kind) -> DataType {
     }
 }
 
-/// A finished table, for everything that knows Arrow's PyCapsule interface.
+/// A finished table, for everything that knows Arrow's `PyCapsule` interface.
 #[pyclass(frozen, module = "emoxide._emoxide")]
 pub(crate) struct Table(StructArray);
 

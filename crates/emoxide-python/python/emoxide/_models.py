@@ -11,7 +11,7 @@ from . import _emoxide
 
 
 def devices() -> list[str]:
-    """Devices that this build knows, best first; ``device="auto"`` takes the first."""
+    """Devices that this build knows, best first; ``device="auto"`` takes the first that is there."""
     return _emoxide.devices()
 
 

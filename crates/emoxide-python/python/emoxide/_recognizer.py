@@ -32,7 +32,8 @@ class Recognizer:
 
     Args:
         model: ``"default"``, the embedded one, or the path of a checkpoint.
-        device: ``"cpu"``, a GPU backend of this build such as ``"cuda:0"``, or ``"auto"``, the first of :func:`emoxide.devices`.
+        device: ``"cpu"``, a GPU backend of this build such as ``"cuda:0"``, or ``"auto"``, the best that is
+            there.
         detector: ``"mtcnn"``; ``"none"`` where every picture is one face, already cropped; ``"auto"`` for what the model's
             checkpoint names.
         batch_size: Pictures worked on together.

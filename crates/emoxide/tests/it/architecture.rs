@@ -53,14 +53,22 @@ fn backends_are_named_in_one_file() {
         "feature = \"wgpu\"",
         "feature = \"flex\"",
     ];
-    for name in ["emoxide", "emoxide-train", "emoxide-server", "emoxide-cli"] {
+    for name in ["emoxide", "emoxide-train", "emoxide-server", "emoxide-cli", "emoxide-python"] {
         assert_absent(&crates().join(name).join("src"), &words, |path| !path.ends_with("emoxide/src/device.rs"));
     }
 }
 
 #[test]
 fn nothing_takes_the_default_device() {
-    for name in ["emoxide", "emoxide-engine", "emoxide-train", "emoxide-server", "emoxide-cli", "emoxide-kernels"] {
+    for name in [
+        "emoxide",
+        "emoxide-engine",
+        "emoxide-train",
+        "emoxide-server",
+        "emoxide-cli",
+        "emoxide-python",
+        "emoxide-kernels",
+    ] {
         assert_absent(&crates().join(name).join("src"), &["Device::default()"], |_| true);
     }
 }
@@ -73,7 +81,15 @@ fn training_adds_no_preprocessing() {
 
 #[test]
 fn unsafe_stays_in_the_kernels() {
-    for name in ["emoxide", "emoxide-engine", "emoxide-train", "emoxide-server", "emoxide-cli", "emoxide-testing"] {
+    for name in [
+        "emoxide",
+        "emoxide-engine",
+        "emoxide-train",
+        "emoxide-server",
+        "emoxide-cli",
+        "emoxide-python",
+        "emoxide-testing",
+    ] {
         assert_absent(&crates().join(name).join("src"), &["unsafe ", "unsafe_code"], |_| true);
     }
 }

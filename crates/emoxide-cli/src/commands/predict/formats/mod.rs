@@ -86,7 +86,9 @@ impl Writer {
             }
             #[cfg(feature = "parquet")]
             Form::Parts(parts) => {
-                rows::rows(prediction, &self.classes).into_iter().for_each(|cells| parts.add(cells));
+                for cells in rows::rows(prediction, &self.classes) {
+                    parts.add(cells);
+                }
                 Ok(())
             }
         }
