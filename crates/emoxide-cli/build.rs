@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-fn main() {
+pub(crate) fn main() {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())

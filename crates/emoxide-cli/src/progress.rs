@@ -1,5 +1,7 @@
 //! Progress bars on standard error; none where it is no terminal or the user wants quiet.
 
+use std::ops::ControlFlow;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar over `length` steps.
@@ -9,6 +11,12 @@ pub(crate) fn bar(length: usize, what: &str, quiet: bool) -> ProgressBar {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
     ProgressBar::with_draw_target(Some(length as u64), target).with_style(style).with_prefix(what.to_owned())
+}
+
+/// Moves a bar on by what a measurement has done.
+pub(crate) fn advance(bar: &ProgressBar, done: usize) -> ControlFlow<()> {
+    bar.inc(done as u64);
+    ControlFlow::Continue(())
 }
 
 /// A bar over the seconds of a clip; where its length is not known, a count of its frames.

@@ -8,7 +8,7 @@ use emoxide::preprocess::{Alignment, DetectorConfig, Preprocess, PreprocessError
 use emoxide::weights::checkpoint::{Card, CardError, Licence, Provenance};
 use emoxide::weights::{WeightsError, start};
 use serde::{Deserialize, Serialize};
-use toml::Value;
+use toml::{Table, Value};
 
 use crate::augment::{AugmentConfig, AugmentError};
 use crate::data::{DataError, DataOptions, DataSet, DataSpec, LabelRule, Layout, Split};
@@ -224,7 +224,15 @@ pub enum RecipeError {
 impl Recipe {
     /// Reads a recipe with its bases, then applies `section.key=value` overrides in order.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        let mut table = settings::read(path)?;
+        Self::resolved(settings::read(path)?, path, overrides)
+    }
+
+    /// As [`load`](Self::load), of a recipe that stands in no file: `path` is what errors call it, and its bases lie beside it.
+    pub fn from_settings(table: Table, path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        Self::resolved(settings::inherit(table, path)?, path, overrides)
+    }
+
+    fn resolved(mut table: Table, path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
         settings::set_all(&mut table, overrides)?;
         let content = |message: String| RecipeError::Content { path: path.to_owned(), message };
         let recipe: Self =

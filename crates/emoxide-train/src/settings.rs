@@ -53,6 +53,11 @@ pub fn read(path: &Path) -> Result<Table, SettingsError> {
     read_with_bases(path, &mut Vec::new())
 }
 
+/// As [`read`], of settings that stand in no file: `path` is what errors call them, and their bases lie beside it.
+pub fn inherit(table: Table, path: &Path) -> Result<Table, SettingsError> {
+    with_bases(table, path, &mut Vec::new())
+}
+
 /// Applies `section.key=value` texts, whose order matters only where a key stands twice. A value is read as TOML and,
 /// where it is none, as a string.
 pub fn set_all(table: &mut Table, texts: &[String]) -> Result<(), SettingsError> {
@@ -70,9 +75,18 @@ fn read_with_bases(path: &Path, open: &mut Vec<PathBuf>) -> Result<Table, Settin
         return Err(SettingsError::Circle(path.to_owned()));
     }
     open.push(canonical);
-    let text = fs_err::read_to_string(path)?;
-    let mut table: Table = toml::from_str(&text)
-        .map_err(|error| SettingsError::Syntax { path: path.to_owned(), message: error.to_string() })?;
+    let merged = with_bases(parse(&fs_err::read_to_string(path)?, path)?, path, open)?;
+    open.pop();
+    Ok(merged)
+}
+
+/// Reads a TOML text; errors say that it is of this file.
+pub fn parse(text: &str, path: &Path) -> Result<Table, SettingsError> {
+    toml::from_str(text).map_err(|error| SettingsError::Syntax { path: path.to_owned(), message: error.to_string() })
+}
+
+/// Settings with what they inherit, from files beside `path`.
+fn with_bases(mut table: Table, path: &Path, open: &mut Vec<PathBuf>) -> Result<Table, SettingsError> {
     let mut merged = Table::new();
     if let Some(bases) = table.remove("base") {
         let bases: Vec<PathBuf> = bases.try_into().map_err(|_| SettingsError::Base(path.to_owned()))?;
@@ -81,7 +95,6 @@ fn read_with_bases(path: &Path, open: &mut Vec<PathBuf>) -> Result<Table, Settin
             merge(&mut merged, read_with_bases(&base, open)?);
         }
     }
-    open.pop();
     merge(&mut merged, table);
     Ok(merged)
 }

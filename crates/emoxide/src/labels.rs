@@ -135,6 +135,15 @@ impl Classes {
         Self::new(names.into_iter().map(str::parse).collect::<Result<Vec<_>, _>>()?)
     }
 
+    /// Reads `7` or `8`, the classes of [`seven`](Self::seven) or [`eight`](Self::eight), or names with commas between them.
+    pub fn from_list(text: &str) -> Result<Self, LabelError> {
+        match text {
+            "7" => Ok(Self::seven()),
+            "8" => Ok(Self::eight()),
+            names => Self::from_names(names.split(',')),
+        }
+    }
+
     /// The seven basic classes in canonical order.
     pub fn seven() -> Self {
         Self(Expression::ALL[..7].to_vec())

@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::Args;
-use emoxide::labels::Expression;
-use emoxide_train::data::{DataError, DataSpec, LabelRule, Split};
-use emoxide_train::evaluate::{Evaluation, Metrics, Subject};
-use emoxide_train::recipe::{Part, Recipe};
+use emoxide::labels::{Classes, Expression};
+use emoxide_train::data::{LabelRule, Split};
+use emoxide_train::evaluate::{Evaluation, Subject};
+use emoxide_train::recipe::Recipe;
 use emoxide_train::report;
-use emoxide_train::train::{Changes, measure, subject};
+use emoxide_train::train::{Changes, Question};
 
 use crate::commands::computing::Computing;
 use crate::gallery::Gallery;
@@ -74,26 +74,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         bail!("--gallery {}: end the name in .png", path.display());
     }
     let model = arguments.computing.open()?;
-    let spec: DataSpec = arguments.data.parse()?;
-
-    let mut dropped = arguments.drop.clone();
-    if let Some(text) = &arguments.classes {
-        let kept = super::classes(text)?;
-        if let Some(missing) = kept.iter().find(|name| model.classes().index_of(*name).is_none()) {
-            bail!("--classes: the model does not know {missing}; it knows {}", model.classes());
-        }
-        dropped.extend(Expression::ALL.into_iter().filter(|name| kept.index_of(*name).is_none()));
-    }
-    let known: Vec<Expression> =
-        dropped.iter().copied().filter(|name| model.classes().index_of(*name).is_some()).collect();
-    let classes = model.classes().without(&known)?;
-    let part = Part { set: spec.layout, split: arguments.split, labels: arguments.labels, bgr: arguments.bgr };
-    let data = part.open(&spec, &classes, &dropped).map_err(|error| match error {
-        DataError::Label(error) => {
-            anyhow!("{error}; leave a class out with --drop NAME, or name those to keep with --classes")
-        }
-        error => error.into(),
-    })?;
+    let question = Question {
+        source: arguments.data.parse()?,
+        split: arguments.split,
+        labels: arguments.labels,
+        bgr: arguments.bgr,
+        drop: arguments.drop.clone(),
+        classes: arguments.classes.as_deref().map(Classes::from_list).transpose()?,
+    };
+    let examination = question.ask(&model)?;
 
     let recipe = arguments.augment.as_deref().map(|path| Recipe::load(path, &[])).transpose()?;
     let changes = recipe.as_ref().map(|recipe| Changes { augment: &recipe.augment, seed: recipe.run.seed });
@@ -101,11 +90,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         bail!("--augment: the recipe changes nothing; its section `augment` lists no operation");
     }
 
-    let bar = progress::bar(data.len(), "eval", arguments.quiet);
-    let predictions = measure(&model, &data, changes, &mut |done| bar.inc(done as u64))?;
+    let bar = progress::bar(examination.data.len(), "eval", arguments.quiet);
+    let (evaluation, predictions) = examination.measure(&model, changes, &mut |done| progress::advance(&bar, done))?;
     bar.finish_and_clear();
-    let metrics = Metrics::compute(&predictions)?;
-    let evaluation = Evaluation::new(subject(&part, &model, &classes, changes), &classes, &metrics);
     let text = serde_json::to_string_pretty(&evaluation)?;
     if let Some(path) = &arguments.results {
         fs_err::write(path, &text)?;
@@ -117,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         fs_err::write(path, confusion(&evaluation, path)?)?;
     }
     if let Some(path) = &arguments.gallery {
-        let gallery = Gallery { evaluation: &evaluation, predictions: &predictions, data: &data };
+        let gallery = Gallery { evaluation: &evaluation, predictions: &predictions, data: &examination.data };
         if let Some(image) = gallery.draw(&model.card().preprocess, usize::from(arguments.gallery_count))? {
             output::picture(&image, path)?;
         } else {

@@ -11,27 +11,3 @@ pub(crate) mod predict;
 pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod tsne;
-
-use anyhow::{Result, bail};
-use emoxide::labels::Classes;
-use emoxide_train::data::DataSpec;
-
-/// `NAME=DIR` arguments, one a data set.
-pub(crate) fn sources(arguments: &[String]) -> Result<Vec<DataSpec>> {
-    let sources = arguments.iter().map(|argument| argument.parse()).collect::<Result<Vec<DataSpec>, _>>()?;
-    for (index, spec) in sources.iter().enumerate() {
-        if sources[..index].iter().any(|other| other.layout == spec.layout) {
-            bail!("--data {spec}: {} is named twice", spec.layout);
-        }
-    }
-    Ok(sources)
-}
-
-/// The classes that `--classes` names: a count of 7 or 8, or a list of names.
-pub(crate) fn classes(text: &str) -> Result<Classes> {
-    Ok(match text {
-        "7" => Classes::seven(),
-        "8" => Classes::eight(),
-        names => Classes::from_names(names.split(','))?,
-    })
-}

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use emoxide::device;
 use emoxide::weights::start::Started;
+use emoxide_train::data::DataSpec;
 use emoxide_train::recipe::Recipe;
 use emoxide_train::run_dir::{EpochRow, Program};
 use emoxide_train::train::{Job, Observer, Outcome, train};
@@ -47,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     let run_dir = arguments.run_dir.clone().unwrap_or_else(|| PathBuf::from("runs").join(stem));
     let job = Job {
         recipe,
-        sources: super::sources(&arguments.data)?,
+        sources: DataSpec::all(&arguments.data)?,
         run_dir: run_dir.clone(),
         resume: arguments.resume,
         device: device::open(&arguments.device)?,

@@ -172,7 +172,7 @@ fn panels(
         let model = zoo::open(name, device)?;
         let mut rows = Vec::with_capacity(count);
         for (_, data) in sets {
-            rows.extend(embeddings(&model, data, &mut |done| bar.inc(done as u64))?);
+            rows.extend(embeddings(&model, data, &mut |done| progress::advance(&bar, done))?);
         }
         let plane = report::tsne(&rows, arguments.perplexity).with_context(|| format!("--model {name}"))?;
         panels.push(Panel { model: name.clone(), title, plane });

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use emoxide::labels::LabelError;
 
-use super::Split;
+use super::{DataSpec, Split};
 
 /// Why a data set, or a picture of it, could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,12 @@ pub enum DataError {
     /// `--data` without `=`.
     #[error("`{0}` does not name a data set: write NAME=PATH, such as fer2013=datasets/fer2013 or folder=my/faces")]
     Spec(String),
+    /// Two places for one data set.
+    #[error("--data {spec}: {} is named twice", spec.layout)]
+    Twice {
+        /// The second one.
+        spec: DataSpec,
+    },
     /// The name before `=` chooses no reader.
     #[error(
         "`{0}` is not a known data set; known are fer2013, ferplus, rafdb, rafdb-original, affectnet, sfew, sfew-aligned, jaffe, expw, \

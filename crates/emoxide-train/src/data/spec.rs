@@ -170,6 +170,19 @@ impl DataSpec {
         Self { layout, path: path.into(), images: None }
     }
 
+    /// Reads several `NAME=PATH[@IMAGES]`, each of another data set.
+    pub fn all(texts: &[String]) -> Result<Vec<Self>, DataError> {
+        let specs = texts.iter().map(|text| text.parse()).collect::<Result<Vec<Self>, _>>()?;
+        match specs
+            .iter()
+            .enumerate()
+            .find(|(index, spec)| specs[..*index].iter().any(|other| other.layout == spec.layout))
+        {
+            Some((_, spec)) => Err(DataError::Twice { spec: spec.clone() }),
+            None => Ok(specs),
+        }
+    }
+
     /// Takes the pictures from another folder.
     #[must_use]
     pub fn with_images(mut self, root: impl Into<PathBuf>) -> Self {

@@ -1,5 +1,7 @@
 //! A model measured on a split: the same path for training, `eval` and the final figures of a run.
 
+use std::ops::ControlFlow;
+
 use emoxide::labels::Classes;
 use emoxide::weights::checkpoint::Measured;
 use emoxide::zoo::{self, Executor, Model, Precision, softmax};
@@ -15,49 +17,58 @@ use crate::run_dir::RunDir;
 /// Pictures a forward pass.
 const BATCH: usize = 64;
 
-/// Logits of every picture of a split; `progress` hears how many more are done.
+/// Logits of every picture of a split; `progress` hears how many more are done, and may end it.
 fn logits(
     model: &Model,
     data: &DataSet,
     changes: Option<Changes>,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Vec<Vec<f32>>, TrainError> {
     let making = Making { data, preprocess: &model.card().preprocess, changes, epoch: 0 };
     let indices: Vec<usize> = (0..data.len()).collect();
     let mut logits = Vec::with_capacity(data.len());
     for batch in indices.chunks(BATCH) {
         logits.extend(model.scores(making.images(batch, batch[0] as u64)?));
-        progress(batch.len());
+        if progress(batch.len()).is_break() {
+            return Err(TrainError::Stopped);
+        }
     }
     Ok(logits)
 }
 
-/// The network's embedding of every picture of a split; `progress` hears how many more are done.
-pub fn embeddings(model: &Model, data: &DataSet, progress: &mut dyn FnMut(usize)) -> Result<Vec<Vec<f32>>, TrainError> {
+/// The network's embedding of every picture of a split; `progress` hears how many more are done, and may end it.
+pub fn embeddings(
+    model: &Model,
+    data: &DataSet,
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Vec<Vec<f32>>, TrainError> {
     let making = Making { data, preprocess: &model.card().preprocess, changes: None, epoch: 0 };
     let indices: Vec<usize> = (0..data.len()).collect();
     let mut rows = Vec::with_capacity(data.len());
     for batch in indices.chunks(BATCH) {
         rows.extend(model.embeddings(making.images(batch, batch[0] as u64)?));
-        progress(batch.len());
+        if progress(batch.len()).is_break() {
+            return Err(TrainError::Stopped);
+        }
     }
     Ok(rows)
 }
 
 /// Predictions of a model on a split; the split's classes must be among the model's, and the probability of the others
-/// is shared out. `changes` are made to every picture, the same ones whenever this is called.
+/// is shared out. `changes` are made to every picture, the same ones whenever this is called. `progress`
+/// hears how many more are done, and may end it.
 pub fn measure(
     model: &Model,
     data: &DataSet,
     changes: Option<Changes>,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Predictions, TrainError> {
     predictions(model, data, &logits(model, data, changes, progress)?, model.card().temperature)
 }
 
 /// Metrics on the selection split, and the temperature fitted there.
 pub(super) fn choose(model: &Model, data: &DataSet, changes: Option<Changes>) -> Result<(Metrics, f32), TrainError> {
-    let logits = logits(model, data, changes, &mut |_| ())?;
+    let logits = logits(model, data, changes, &mut |_| ControlFlow::Continue(()))?;
     let targets: Vec<Vec<f32>> =
         data.samples.iter().map(|sample| sample.label.distribution(data.classes.len())).collect();
     let metrics = Metrics::compute(&predictions(model, data, &logits, 1.0)?)?;
@@ -89,7 +100,7 @@ pub(super) fn finish(job: &Job, run: &RunDir, tests: &[(Part, DataSet)]) -> Resu
     let changes = test_changes(&job.recipe);
     let mut outcome = Vec::new();
     for (index, (part, data)) in tests.iter().enumerate() {
-        let predictions = measure(&model, data, changes, &mut |_| ())?;
+        let predictions = measure(&model, data, changes, &mut |_| ControlFlow::Continue(()))?;
         let metrics = Metrics::compute(&predictions)?;
         let subject = subject(part, &model, &data.classes, changes);
         if index == 0 {

@@ -9,6 +9,7 @@ mod epoch;
 mod frozen;
 mod loader;
 mod measure;
+mod question;
 mod rehearsal;
 mod splits;
 mod state;
@@ -29,6 +30,7 @@ use epoch::train_epoch;
 use frozen::FrozenCache;
 pub use loader::Changes;
 pub use measure::{embeddings, measure, subject};
+pub use question::{Examination, Question, QuestionError};
 pub use rehearsal::Rehearsal;
 use splits::{Splits, chosen_by, deciding};
 use state::State;
@@ -174,6 +176,9 @@ pub enum TrainError {
     /// A precision that the device does not have.
     #[error("run.precision = \"bf16\" is for the CPU, and {0} trains in f32: remove the setting, or use --device cpu")]
     Precision(String),
+    /// A measurement that its caller ended.
+    #[error("the measurement was ended before it was done")]
+    Stopped,
     /// Training went wrong numerically.
     #[error(
         "the loss of epoch {epoch} is {loss}; lower `optimiser.rate`, add warm-up or clip gradients. The run's last good state is kept"

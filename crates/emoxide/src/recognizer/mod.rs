@@ -1,8 +1,10 @@
 //! The pipeline: image bytes in, faces with calibrated expression probabilities out.
 
 mod result;
+pub mod rows;
 mod worker;
 
+use result::UNCERTAIN;
 pub use result::{Face, FaceBox, Prediction, Probabilities, Seen};
 pub use worker::{Answer, Batching, Reply, Request, Worker, WorkerError};
 

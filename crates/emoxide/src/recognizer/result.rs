@@ -34,7 +34,7 @@ impl FaceBox {
 }
 
 /// What is written where no expression is likely enough.
-const UNCERTAIN: &str = "uncertain";
+pub(super) const UNCERTAIN: &str = "uncertain";
 
 /// One face and its expression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 mod architectures;
 mod executor;
+mod listing;
 mod model;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use burn::tensor::Device;
 pub use architectures::{Entry, architectures};
 pub use emoxide_engine::Precision;
 pub use executor::{Executor, Why};
+pub use listing::{Listed, names};
 pub use model::{Attention, Model, softmax};
 
 use crate::weights::checkpoint::{self, Card, CheckpointError};

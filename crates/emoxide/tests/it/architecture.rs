@@ -53,7 +53,7 @@ fn backends_are_named_in_one_file() {
         "feature = \"wgpu\"",
         "feature = \"flex\"",
     ];
-    for name in ["emoxide", "emoxide-export", "emoxide-train", "emoxide-server", "emoxide-cli"] {
+    for name in ["emoxide", "emoxide-export", "emoxide-train", "emoxide-server", "emoxide-cli", "emoxide-python"] {
         assert_absent(&crates().join(name).join("src"), &words, |path| !path.ends_with("emoxide/src/device.rs"));
     }
 }
@@ -67,6 +67,7 @@ fn nothing_takes_the_default_device() {
         "emoxide-train",
         "emoxide-server",
         "emoxide-cli",
+        "emoxide-python",
         "emoxide-kernels",
     ] {
         assert_absent(&crates().join(name).join("src"), &["Device::default()"], |_| true);
@@ -88,6 +89,7 @@ fn unsafe_stays_in_the_kernels() {
         "emoxide-train",
         "emoxide-server",
         "emoxide-cli",
+        "emoxide-python",
         "emoxide-testing",
     ] {
         assert_absent(&crates().join(name).join("src"), &["unsafe ", "unsafe_code"], |_| true);

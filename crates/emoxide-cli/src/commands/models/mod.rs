@@ -8,13 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use emoxide::device::{self, Device};
-use emoxide::labels::Classes;
-use emoxide::models::NetworkConfig;
-use emoxide::preprocess::{DetectorConfig, MtcnnConfig, Preprocess};
+use emoxide::device;
+use emoxide::preprocess::{DetectorConfig, MtcnnConfig};
 use emoxide::weights::checkpoint::{Card, Measured};
-use emoxide::zoo::{self, Model};
-use serde::Serialize;
+use emoxide::zoo::{self, Listed};
 
 use crate::{Finish, figures, output};
 
@@ -68,74 +65,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
     }
 }
 
-/// One line of the list.
-#[derive(Debug, Serialize)]
-struct Line<'a> {
-    name: &'a str,
-    parameters: usize,
-    /// How many of them training changes: all but those of frozen parts.
-    trained: usize,
-    /// Absent for an architecture without weights, as is the file.
-    classes: Option<&'a Classes>,
-    /// Channels, rows, columns.
-    input: [u32; 3],
-    weights: Option<&'a str>,
-    results: &'a [Measured],
-    licence: Option<&'a str>,
-    network: &'a NetworkConfig,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    paper: Option<&'a str>,
-}
-
-fn input(preprocess: &Preprocess) -> [u32; 3] {
-    [preprocess.channels.count() as u32, preprocess.height, preprocess.width]
-}
-
-impl<'a> Line<'a> {
-    fn of_model(model: &'a Model, file: &'a str) -> Self {
-        let card = model.card();
-        Self {
-            name: &card.name,
-            parameters: model.parameters(),
-            trained: model.trained_parameters(),
-            classes: Some(&card.classes),
-            input: input(&card.preprocess),
-            weights: Some(file),
-            results: &card.results,
-            licence: Some(&card.licence.weights),
-            network: &card.network,
-            paper: None,
-        }
-    }
-
-    fn of_architecture(architecture: &'a zoo::Entry, classes: usize, device: &Device) -> Self {
-        Self {
-            name: architecture.name,
-            parameters: architecture.network.parameters(classes, device),
-            trained: architecture.network.trained_parameters(classes, device),
-            classes: None,
-            input: input(&architecture.preprocess),
-            weights: None,
-            results: &[],
-            licence: None,
-            network: &architecture.network,
-            paper: Some(architecture.paper),
-        }
-    }
-}
-
 fn list(folder: Option<&Path>, classes: usize, as_json: bool) -> Result<Finish> {
     let device = device::open(device::default_name())?;
-    let mut names = vec![zoo::DEFAULT.to_owned()];
-    if let Some(folder) = folder {
-        for file in fs_err::read_dir(folder)? {
-            let path = file?.path();
-            if path.extension().is_some_and(|ending| ending == "safetensors") {
-                names.push(path.display().to_string());
-            }
-        }
-        names[1..].sort();
-    }
+    let names = zoo::names(folder)?;
     let mut skipped = 0;
     let mut models = Vec::new();
     for name in &names {
@@ -148,15 +80,15 @@ fn list(folder: Option<&Path>, classes: usize, as_json: bool) -> Result<Finish> 
         }
     }
     let architectures = zoo::architectures();
-    let mut lines: Vec<Line> = models.iter().map(|(file, model)| Line::of_model(model, file)).collect();
-    lines.extend(architectures.iter().map(|architecture| Line::of_architecture(architecture, classes, &device)));
+    let mut lines: Vec<Listed> = models.iter().map(|(file, model)| Listed::model(model, file)).collect();
+    lines.extend(architectures.iter().map(|architecture| Listed::architecture(architecture, classes, &device)));
     let mut sink = output::open(None)?;
     if as_json {
         writeln!(sink, "{}", serde_json::to_string_pretty(&lines)?)?;
     } else {
         let wide = lines.iter().map(|line| line.name.len()).max().unwrap_or_default();
         writeln!(sink, "{:<wide$} {:>12}  {:<12} {:<20} RESULTS", "NAME", "PARAMETERS", "INPUT", "WEIGHTS")?;
-        for Line { name, parameters, input: [channels, rows, cols], weights, results, .. } in &lines {
+        for Listed { name, parameters, input: [channels, rows, cols], weights, results, .. } in &lines {
             let input = format!("{channels}x{rows}x{cols}");
             let result =
                 |result: &Measured| format!("{} {} {:.2} %", result.data, result.split, result.accuracy * 100.0);

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use emoxide::face::Detector;
+use emoxide::labels::Classes;
 use emoxide::recognizer::{Options, Recognizer};
 
 use self::clip_options::ClipOptions;
@@ -78,7 +79,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     fn recognizer(&self) -> Result<Recognizer> {
-        let classes = self.classes.as_deref().map(super::classes).transpose().context("--classes")?;
+        let classes = self.classes.as_deref().map(Classes::from_list).transpose().context("--classes")?;
         let model = self.computing.open()?;
         let detector = Detector::new(&self.detecting.config(&model.card().detector)?, model.device())?;
         Ok(Recognizer::new(detector, model, Options { min_confidence: self.min_confidence, classes })?)

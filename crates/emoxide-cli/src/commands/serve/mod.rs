@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use emoxide::labels::Classes;
 use emoxide::recognizer::{Batching, Options, Recognizer};
 use emoxide_server::listen::{self, Ended};
 use emoxide_server::logging;
@@ -181,7 +182,7 @@ impl Arguments {
 
     /// The recogniser on its thread.
     fn start(self: &Arc<Self>, settings: Settings) -> Result<Arc<Service>> {
-        let classes = self.classes.as_deref().map(super::classes).transpose().context("--classes")?;
+        let classes = self.classes.as_deref().map(Classes::from_list).transpose().context("--classes")?;
         let version = format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("EMOXIDE_COMMIT"));
         let program = Program { device: self.computing.device.clone(), version };
         let arguments = Arc::clone(self);

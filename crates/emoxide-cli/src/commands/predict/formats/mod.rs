@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use emoxide::labels::Classes;
 use emoxide::recognizer::Prediction;
 
-use self::rows::{Cell, Column};
+use self::rows::Column;
 use super::Format;
 use crate::output;
 
@@ -81,15 +81,16 @@ impl Writer {
                 if first {
                     header(sink, &self.columns)?;
                 }
-                rows::each(prediction, &self.classes, |cells| {
-                    line(sink, &cells.iter().map(Cell::text).collect::<Vec<_>>())
-                })
+                let mut rows = rows::rows(prediction, &self.classes).into_iter();
+                rows.try_for_each(|cells| line(sink, &cells.iter().map(rows::text).collect::<Vec<_>>()))
             }
             #[cfg(feature = "parquet")]
-            Form::Parts(parts) => rows::each(prediction, &self.classes, |cells| {
-                parts.add(cells);
+            Form::Parts(parts) => {
+                for cells in rows::rows(prediction, &self.classes) {
+                    parts.add(cells);
+                }
                 Ok(())
-            }),
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use emoxide::labels::Classes;
 use emoxide::recognizer::Prediction;
 
 use super::super::Format;
-use super::super::formats::rows::{Cell, columns, prediction};
+use super::super::formats::rows::{columns, parse, prediction};
 
 /// Rows or frames, each with the byte that it begins at.
 type Found<'a> = Box<dyn Iterator<Item = Result<(u64, Prediction)>> + 'a>;
@@ -110,7 +110,7 @@ fn csv_rows<'a>(output: &'a Path, classes: &'a Classes) -> Result<Found<'a>> {
         let record = record?;
         let (offset, line) = record.position().map_or((0, 0), |position| (position.byte(), position.line()));
         let named = || format!("{}: line {line}", output.display());
-        let cells = columns.iter().zip(record.iter()).map(|(column, text)| Cell::parse(column.kind, text));
+        let cells = columns.iter().zip(record.iter()).map(|(column, text)| parse(column.kind, text));
         let cells = cells.collect::<Result<Vec<_>>>().with_context(named)?;
         Ok((offset, prediction(&cells, classes).with_context(named)?))
     })))

@@ -1,0 +1,243 @@
+"""Faces in pictures, and what they express."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from . import _emoxide
+from ._errors import ImageError
+from ._pictures import Picture, gather, is_many
+from ._results import Prediction
+from ._training import Data, sources
+
+Errors = Literal["raise", "keep"]
+
+
+class Recognizer:
+    """Finds the faces of pictures and says what they express.
+
+    One recogniser serves all threads; while it computes, others go on. Sent to another process (``pickle``), it opens its model
+    there again. A process that is forked after emoxide has computed cannot use it: start processes by ``"spawn"``.
+
+    Pictures are paths (``str`` or ``os.PathLike``), the ``bytes`` of a file, arrays of ``uint8`` ``[height, width, 3]``, red first, or
+    ``[height, width]`` in grey, or images of Pillow; several of them a list, or an array ``[pictures, height, width, 3]``. Files
+    are turned as their EXIF data says; arrays and Pillow's images are taken as they are.
+
+    Args:
+        model: ``"default"``, the embedded one, or the path of a checkpoint.
+        device: ``"cpu"``, a GPU backend of this build such as ``"cuda:0"``, or ``"auto"``, the best that is
+            there.
+        detector: ``"mtcnn"``; ``"none"`` where every picture is one face, already cropped; ``"auto"`` for what the model's
+            checkpoint names.
+        batch_size: Pictures worked on together.
+        min_face: Smallest face to look for, in pixels; by default what the checkpoint names.
+        min_confidence: An expression is ``"uncertain"`` where its probability is lower.
+        classes: Answer with these classes only: 7, or a list of names; the others' probability is shared out.
+        precision: How exactly the network multiplies: ``"f32"``, ``"bf16"`` or ``"int8"``.
+
+    Raises:
+        ModelError: The checkpoint cannot be used.
+        DeviceError: The device is not there.
+        ValueError: An argument that cannot be.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "default",
+        device: str = "auto",
+        detector: str = "mtcnn",
+        batch_size: int = 32,
+        *,
+        min_face: int | None = None,
+        min_confidence: float = 0.0,
+        classes: int | str | Sequence[str] | None = None,
+        precision: str = "f32",
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; at least one picture is worked on at a time")
+        self._arguments: dict[str, Any] = {
+            "model": os.fsdecode(model),
+            "device": device,
+            "detector": detector,
+            "batch_size": batch_size,
+            "min_face": min_face,
+            "min_confidence": min_confidence,
+            "classes": _classes(classes),
+            "precision": precision,
+        }
+        self._native = _emoxide.Recognizer(**self._arguments)
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self._native.device
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes of every answer, in order."""
+        return self._native.classes
+
+    @property
+    def classes_(self) -> npt.NDArray[np.str_]:
+        """The same as an array, as scikit-learn's classifiers have it: what the columns of :meth:`predict_proba` are."""
+        return np.array(self._native.classes)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What the checkpoint says of itself: what ``emoxide models info --json`` prints."""
+        return json.loads(self._native.card)
+
+    @overload
+    def predict(self, images: list[Picture], *, names: Sequence[str] | None = ..., errors: Literal["raise"] = ...) -> list[Prediction]: ...
+    @overload
+    def predict(
+        self, images: list[Picture], *, names: Sequence[str] | None = ..., errors: Literal["keep"]
+    ) -> list[Prediction | Exception]: ...
+    @overload
+    def predict(
+        self, images: str | bytes | os.PathLike[str], *, names: str | None = ..., errors: Literal["raise"] = ...
+    ) -> Prediction: ...
+    @overload
+    def predict(self, images: Any, *, names: Any = ..., errors: Errors = ...) -> Any: ...
+    def predict(self, images: Any, *, names: Any = None, errors: Errors = "raise") -> Any:
+        """The faces of a picture, or of each of several.
+
+        Args:
+            images: A picture, or several; see the class.
+            names: What the pictures are called in the result and in errors; by default their paths, or their place in the list.
+            errors: ``"raise"``, or ``"keep"`` to find the exception in the place of a picture that cannot be read.
+
+        Returns:
+            A :class:`Prediction`, or a list of them in the order of the pictures.
+
+        Raises:
+            ImageError: A picture cannot be read.
+            TypeError, ValueError: Something that is no picture.
+        """
+        keep = _keep(errors)
+        names, pictures = gather(images, names)
+        _raise_first(pictures, keep)
+        answers = self._native.predict(names, pictures, keep)
+        found = [
+            picture if isinstance(picture, Exception) else answer if isinstance(answer, ImageError) else Prediction.from_json(answer)
+            for picture, answer in zip(pictures, answers)
+        ]
+        return found if is_many(images) else found[0]
+
+    def predict_table(self, images: Any, *, names: Any = None, errors: Errors = "raise") -> pa.Table:
+        """The faces of pictures as an Arrow table.
+
+        ``.to_pandas()`` and ``polars.from_arrow`` take it over without copies of its numbers.
+
+        Args:
+            images: As in :meth:`predict`.
+            names: As in :meth:`predict`.
+            errors: ``"raise"``, or ``"keep"`` for a row, and a column ``error``, that says why a picture cannot be read.
+
+        Returns:
+            A row a face, and one for a picture without any, with the columns of ``emoxide predict --format csv``.
+        """
+        keep = _keep(errors)
+        names, pictures = gather(images, names)
+        _raise_first(pictures, keep)
+        return pa.table(self._native.table(names, pictures, keep))
+
+    def embed(self, images: Any, *, names: Any = None) -> npt.NDArray[np.float32]:
+        """What the network makes of faces before it classifies them.
+
+        Args:
+            images: As in :meth:`predict`. With ``detector="none"`` each is one face.
+            names: As in :meth:`predict`.
+
+        Returns:
+            ``[faces, width]``, a row for every face of every picture, in the order of :meth:`predict`.
+        """
+        names, pictures = gather(images, names)
+        _raise_first(pictures, False)
+        return self._native.embed(names, pictures)
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803 (scikit-learn's name)
+        """Probabilities of faces that are cut out already, whatever the detector.
+
+        Args:
+            X: Pictures, each a face as a whole: a list, or an array ``[faces, height, width, 3]``.
+
+        Returns:
+            ``[faces, classes]``; :attr:`classes_` names the columns.
+        """
+        names, pictures = gather(X, None)
+        _raise_first(pictures, False)
+        return self._native.probabilities(names, pictures)
+
+    def evaluate(
+        self,
+        data: Data,
+        split: str = "test",
+        *,
+        labels: str = "majority",
+        bgr: bool = False,
+        drop: Sequence[str] = (),
+        classes: int | str | Sequence[str] | None = None,
+        augment: str | os.PathLike[str] | None = None,
+    ) -> dict[str, Any]:
+        """Measures the model on a data set of cropped faces.
+
+        Args:
+            data: The data set: ``"fer2013=DIR"``, or ``{"fer2013": "DIR"}``.
+            split: ``train``, ``valid``, ``test``, ``public``, ``private`` or ``all``.
+            labels: How the votes of FER+ become labels: ``majority``, ``argmax10`` or ``argmax8``.
+            bgr: Swap red and blue in every picture, as the program does with which the authors of CAFE measured.
+            drop: Classes of model and data to leave out, such as ``["contempt"]``.
+            classes: Measure on these classes only; by default the recogniser's.
+            augment: Change the pictures at random as this recipe changes them in training.
+
+        Returns:
+            What ``emoxide eval --json`` prints: ``accuracy``, ``mean_class_accuracy``, ``interval``, ``per_class``, ``confusion``
+            and more, with the ``protocol`` that they are figures of.
+
+        Raises:
+            DataError: The data set cannot be read, or its classes do not fit the model's.
+        """
+        named = sources(data)
+        if len(named) != 1:
+            raise ValueError(f"{len(named)} data sets; a model is measured on one at a time")
+        arguments = (named[0], split, labels, bgr, list(drop), _classes(classes), augment)
+        return json.loads(_emoxide.evaluate(self._native, *arguments))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open, (type(self), self._arguments)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self._arguments.items() if value is not None)
+        return f"{type(self).__name__}({arguments})"
+
+
+def _open(kind: type[Recognizer], arguments: Mapping[str, Any]) -> Recognizer:
+    return kind(**arguments)
+
+
+def _classes(classes: int | str | Sequence[str] | None) -> str | None:
+    """Classes as ``--classes`` takes them."""
+    if classes is None or isinstance(classes, str):
+        return classes
+    return str(classes) if isinstance(classes, int) else ",".join(classes)
+
+
+def _keep(errors: str) -> bool:
+    if errors not in ("raise", "keep"):
+        raise ValueError(f"errors is {errors!r}; it may be 'raise' or 'keep'")
+    return errors == "keep"
+
+
+def _raise_first(pictures: list[Any], keep: bool) -> None:
+    """Raises an exception that stands in the place of a picture."""
+    failed = None if keep else next((picture for picture in pictures if isinstance(picture, Exception)), None)
+    if failed is not None:
+        raise failed
