@@ -16,6 +16,7 @@ python="$work/venv/bin/python"
 # Small networks of all families, with every setting.
 EMOXIDE_PYTHON="$python" cargo test --workspace --test it -- runtimes:: --nocapture
 
-cargo build --release --workspace --bin emoxide --example random_checkpoint
+# The same build as that of the first command.
+cargo build --release -p emoxide-cli -p emoxide-export --bin emoxide --example random_checkpoint
 target="${CARGO_TARGET_DIR:-target}/release"
 "$python" tools/onnx/check_all.py "$target/emoxide" "$target/examples/random_checkpoint" "$@"
