@@ -28,5 +28,7 @@ for call in range(calls + 1):
     recognizer.predict(data if call % 100 == 99 else pixels)
 seconds = time.monotonic() - begun
 later = [size for call, size in samples if call >= calls // 20]
-print(f"{calls} calls in {seconds:.0f} s; {min(later):.1f} to {max(later):.1f} MiB from the {calls // 20}th call on, {samples[0][1]:.1f} before")
+print(
+    f"{calls} calls in {seconds:.0f} s; {min(later):.1f} to {max(later):.1f} MiB from the {calls // 20}th call on, {samples[0][1]:.1f} before"
+)
 out.write_text(draw(f"{calls:,} calls of predict from Python", "calls", ["predict"], samples))

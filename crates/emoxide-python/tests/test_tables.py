@@ -93,5 +93,7 @@ def test_embeddings_feed_a_pipeline():
     labels = np.arange(24) % 2
     crops[labels == 1] += 100
     faces = emoxide.Recognizer(detector="none")
-    pipeline = make_pipeline(FunctionTransformer(lambda X: faces.embed(list(X))), StandardScaler(), linear_model.LogisticRegression())
+    pipeline = make_pipeline(
+        FunctionTransformer(lambda X: faces.embed(list(X))), StandardScaler(), linear_model.LogisticRegression()
+    )
     assert pipeline.fit(crops, labels).score(crops, labels) == 1

@@ -29,4 +29,5 @@ def models(folder: str | os.PathLike[str] | None = None, *, classes: int = 7) ->
     lines, skipped = _emoxide.models(folder, classes)
     for text in skipped:
         warnings.warn(text, stacklevel=2)
-    return json.loads(lines)
+    listed: list[dict[str, Any]] = json.loads(lines)
+    return listed

@@ -66,7 +66,8 @@ def _native(image: Any, name: str) -> Any:
     if _is_array(image):
         return np.asarray(image)
     raise TypeError(
-        f"{name}: {type(image).__name__} is no picture; give a path, the bytes of a file, an array [height, width, 3] of uint8, or an image of Pillow"
+        f"{name}: {type(image).__name__} is no picture; give a path, the bytes of a file, an array [height, width, 3] of uint8, "
+        "or an image of Pillow"
     )
 
 

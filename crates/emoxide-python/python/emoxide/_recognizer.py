@@ -92,10 +92,13 @@ class Recognizer:
     @property
     def card(self) -> dict[str, Any]:
         """What the checkpoint says of itself: what ``emoxide models info --json`` prints."""
-        return json.loads(self._native.card)
+        card: dict[str, Any] = json.loads(self._native.card)
+        return card
 
     @overload
-    def predict(self, images: list[Picture], *, names: Sequence[str] | None = ..., errors: Literal["raise"] = ...) -> list[Prediction]: ...
+    def predict(
+        self, images: list[Picture], *, names: Sequence[str] | None = ..., errors: Literal["raise"] = ...
+    ) -> list[Prediction]: ...
     @overload
     def predict(
         self, images: list[Picture], *, names: Sequence[str] | None = ..., errors: Literal["keep"]
@@ -126,7 +129,11 @@ class Recognizer:
         _raise_first(pictures, keep)
         answers = self._native.predict(names, pictures, keep)
         found = [
-            picture if isinstance(picture, Exception) else answer if isinstance(answer, ImageError) else Prediction.from_json(answer)
+            picture
+            if isinstance(picture, Exception)
+            else answer
+            if isinstance(answer, ImageError)
+            else Prediction.from_json(answer)
             for picture, answer in zip(pictures, answers)
         ]
         return found if is_many(images) else found[0]
@@ -209,7 +216,8 @@ class Recognizer:
         if len(named) != 1:
             raise ValueError(f"{len(named)} data sets; a model is measured on one at a time")
         arguments = (named[0], split, labels, bgr, list(drop), _classes(classes), augment)
-        return json.loads(_emoxide.evaluate(self._native, *arguments))
+        figures: dict[str, Any] = json.loads(_emoxide.evaluate(self._native, *arguments))
+        return figures
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open, (type(self), self._arguments)

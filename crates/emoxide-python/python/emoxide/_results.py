@@ -36,7 +36,8 @@ class Face:
 
     def to_dict(self) -> dict[str, Any]:
         """The face as plain dictionaries and lists, as in JSON."""
-        return json.loads(json.dumps(asdict(self)))
+        fields: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return fields
 
 
 @dataclass(frozen=True)

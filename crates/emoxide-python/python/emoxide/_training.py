@@ -72,15 +72,11 @@ def train(
         form, text = "file", os.fsdecode(recipe)
     if isinstance(set, Mapping):
         set = [f"{key}={_toml(value)}" for key, value in set.items()]
-    folder, evaluations = _emoxide.train(
-        form, text, sources(data), list(set), out, resume, device, _Observer(on_epoch)
-    )
+    folder, evaluations = _emoxide.train(form, text, sources(data), list(set), out, resume, device, _Observer(on_epoch))
     return Run(Path(folder), json.loads(evaluations))
 
 
-def draw_faces(
-    out: str | os.PathLike[str], *, layout: str = "folder", per_class: int = 100, seed: int = 0
-) -> dict[str, str]:
+def draw_faces(out: str | os.PathLike[str], *, layout: str = "folder", per_class: int = 100, seed: int = 0) -> dict[str, str]:
     """Draws parametric faces in the layout of a data set: seven expressions, three splits, for tests and a first try.
 
     Args:
