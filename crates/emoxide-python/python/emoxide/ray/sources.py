@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,8 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", "
 #: Columns that name a picture in a table, in order.
 NAMES = ("input", "path", "__key__")
 #: A part's files: what each is, and for a table which of its row groups.
-SCHEMA = pa.schema([("part", pa.int64()), ("kind", pa.string()), ("path", pa.string()), ("row_group", pa.int32())])
+COLUMNS: dict[str, pa.DataType] = {"part": pa.int64(), "kind": pa.string(), "path": pa.string(), "row_group": pa.int32()}
+SCHEMA = pa.schema(COLUMNS)
 
 #: Name, and the bytes of a file, pixels, or why there are none.
 Picture = tuple[str, Any]
@@ -37,11 +38,11 @@ class Parts:
 
     def numbers(self) -> list[int]:
         """The parts' numbers."""
-        return self.table["part"].unique().to_pylist()
+        return cast("list[int]", self.table["part"].unique().to_pylist())
 
     def tables(self) -> list[pa.Table]:
         """The rows of each part."""
-        counts = pc.value_counts(self.table["part"]).field("counts").to_pylist()
+        counts = cast("list[int]", pc.value_counts(self.table["part"]).field("counts").to_pylist())
         return [self.table.slice(end - count, count) for count, end in zip(counts, accumulate(counts))]
 
     def only(self, numbers: set[int]) -> Parts:
@@ -124,8 +125,11 @@ def read(part: pa.Table, column: str) -> Iterator[Picture]:
 def _archive(system: fs.FileSystem, path: str, name: str) -> Iterator[Picture]:
     with system.open_input_stream(path) as file, tarfile.open(fileobj=file, mode="r|") as archive:
         for member in archive:
-            if member.isfile() and member.name.lower().endswith(PICTURES):
-                yield f"{name}/{member.name}", archive.extractfile(member).read()
+            if not (member.isfile() and member.name.lower().endswith(PICTURES)):
+                continue
+            content = archive.extractfile(member)
+            if content is not None:
+                yield f"{name}/{member.name}", content.read()
 
 
 def _rows(system: fs.FileSystem, path: str, name: str, group: int, column: str) -> Iterator[Picture]:
