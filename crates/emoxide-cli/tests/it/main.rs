@@ -4,6 +4,7 @@
 
 mod bad_inputs;
 mod bench;
+mod export;
 mod models;
 mod networks;
 mod pictures;

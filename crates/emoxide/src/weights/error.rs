@@ -113,6 +113,17 @@ pub enum WeightsError {
         known: String,
     },
 
+    /// A network that cannot be written under the names of a key map.
+    #[error("no export with the key map `{keys}`: {name} {problem}")]
+    Export {
+        /// The key map.
+        keys: String,
+        /// The network's name of a tensor, or a word for all of them.
+        name: String,
+        /// What is in the way.
+        problem: String,
+    },
+
     /// A setting of a file that training starts from.
     #[error("network.weights[{index}]: {problem}")]
     Start {

@@ -54,10 +54,10 @@ pub(super) struct Place {
 
 /// Gathers the places of a network by name.
 #[derive(Default)]
-struct Places {
+pub(super) struct Places {
     path: Vec<String>,
     linear: bool,
-    found: BTreeMap<String, Place>,
+    pub(super) found: BTreeMap<String, Place>,
 }
 
 impl ModuleVisitor for Places {

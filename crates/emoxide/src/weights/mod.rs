@@ -6,6 +6,7 @@ pub mod checkpoint;
 mod contents;
 mod convert;
 mod error;
+mod export;
 mod fill;
 mod fingerprint;
 mod fit;
@@ -21,6 +22,7 @@ mod tensors;
 mod torchscript;
 
 pub use error::WeightsError;
+pub use export::export;
 pub use fingerprint::fingerprint;
 pub use import::{Head, import, import_parts};
 pub use key_maps::KEY_MAPS;

@@ -64,6 +64,11 @@ impl Model {
         self.executor.get_or_init(|| compiled().unwrap_or_else(Executor::Burn))
     }
 
+    /// The network alone, in inference mode.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// What the checkpoint says of itself.
     pub fn card(&self) -> &Card {
         &self.card

@@ -53,7 +53,7 @@ fn backends_are_named_in_one_file() {
         "feature = \"wgpu\"",
         "feature = \"flex\"",
     ];
-    for name in ["emoxide", "emoxide-train", "emoxide-server", "emoxide-cli", "emoxide-python"] {
+    for name in ["emoxide", "emoxide-export", "emoxide-train", "emoxide-server", "emoxide-cli", "emoxide-python"] {
         assert_absent(&crates().join(name).join("src"), &words, |path| !path.ends_with("emoxide/src/device.rs"));
     }
 }
@@ -63,6 +63,7 @@ fn nothing_takes_the_default_device() {
     for name in [
         "emoxide",
         "emoxide-engine",
+        "emoxide-export",
         "emoxide-train",
         "emoxide-server",
         "emoxide-cli",
@@ -84,6 +85,7 @@ fn unsafe_stays_in_the_kernels() {
     for name in [
         "emoxide",
         "emoxide-engine",
+        "emoxide-export",
         "emoxide-train",
         "emoxide-server",
         "emoxide-cli",

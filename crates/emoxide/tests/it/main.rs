@@ -14,6 +14,7 @@ mod checkpoint;
 mod comparison;
 mod contract;
 mod explain;
+mod export;
 mod face;
 mod geometry;
 mod image;

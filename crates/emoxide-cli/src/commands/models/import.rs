@@ -69,7 +69,7 @@ fn parts(files: &[(String, String)], namings: &[(String, String)]) -> Result<Vec
     Ok(files.iter().map(start).collect())
 }
 
-fn namings() -> clap::builder::PossibleValuesParser {
+pub(super) fn namings() -> clap::builder::PossibleValuesParser {
     let value = |map: &weights::KeyMap| clap::builder::PossibleValue::new(map.name).help(map.about);
     KEY_MAPS.iter().map(value).collect::<Vec<_>>().into()
 }

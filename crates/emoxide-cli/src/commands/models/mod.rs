@@ -1,5 +1,6 @@
 //! `emoxide models`: what can be used, and what it says of itself.
 
+mod export;
 mod import;
 
 use std::io::Write;
@@ -44,6 +45,8 @@ enum Action {
     },
     /// Make a checkpoint from weights that another program wrote
     Import(import::Arguments),
+    /// Write a model for other programs: ONNX, or weights under other people's names
+    Export(export::Arguments),
     /// Load checkpoints whole: every tensor present, none left over, all values finite
     Verify {
         /// `default` or checkpoints
@@ -57,6 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Finish> {
         Action::List { folder, classes, json } => list(folder.as_deref(), (*classes).into(), *json),
         Action::Info { model, json } => info(model, *json),
         Action::Import(arguments) => import::run(arguments),
+        Action::Export(arguments) => export::run(arguments),
         Action::Verify { models } => verify(models),
     }
 }

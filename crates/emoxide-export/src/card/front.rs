@@ -1,0 +1,52 @@
+//! What Hugging Face reads: YAML between two lines of dashes. Texts are quoted as in JSON, which is YAML too.
+
+use emoxide::weights::checkpoint::{Card, Measured};
+use serde_json::{Value, json};
+
+use super::Written;
+
+/// Licences that Hugging Face knows by these names, among those that weights of emoxide have had.
+const KNOWN: [&str; 6] = ["mit", "apache-2.0", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0", "bsd-3-clause"];
+
+pub(super) fn matter(card: &Card, written: &Written) -> String {
+    let licence = &card.licence.weights;
+    let known = KNOWN.iter().find(|known| licence.eq_ignore_ascii_case(known));
+    let mut lines = vec!["---".to_owned(), format!("license: {}", known.unwrap_or(&"other"))];
+    if known.is_none() {
+        lines.push(format!("license_name: {}", json!(if licence.is_empty() { "not said" } else { licence })));
+    }
+    let form = if matches!(written, Written::Onnx { .. }) { "onnx" } else { "safetensors" };
+    let kind = json!(card.network)["kind"].as_str().unwrap_or_default().to_owned();
+    lines.extend([
+        "library_name: emoxide".to_owned(),
+        "pipeline_tag: image-classification".to_owned(),
+        "tags:".to_owned(),
+        "- facial-expression-recognition".to_owned(),
+        format!("- {form}"),
+        format!("- {kind}"),
+    ]);
+    if !card.provenance.data.is_empty() {
+        lines.push("datasets:".to_owned());
+        lines.extend(card.provenance.data.iter().map(|(name, _)| format!("- {}", json!(name))));
+    }
+    if !card.results.is_empty() {
+        lines.extend(["metrics:", "- accuracy", "- f1", "model-index:"].map(str::to_owned));
+        // JSON on one line.
+        let results: Vec<Value> = card.results.iter().map(result).collect();
+        lines.push(format!("- {}", json!({ "name": card.name, "results": results })));
+    }
+    lines.push("---\n".to_owned());
+    lines.join("\n")
+}
+
+fn result(Measured { data, split, protocol, n, accuracy, mean_class_accuracy, macro_f1, .. }: &Measured) -> Value {
+    json!({
+        "task": { "type": "image-classification", "name": "facial expression recognition" },
+        "dataset": { "name": data, "type": data, "split": split },
+        "metrics": [
+            { "type": "accuracy", "value": accuracy, "name": format!("accuracy, n = {n}, {protocol}") },
+            { "type": "accuracy", "value": mean_class_accuracy, "name": "mean class accuracy" },
+            { "type": "f1", "value": macro_f1, "name": "macro F1" },
+        ],
+    })
+}

@@ -1,0 +1,177 @@
+//! The card beside an exported model: Markdown with the front matter that Hugging Face reads.
+
+mod front;
+mod input;
+
+use std::fmt::Write;
+
+use emoxide::weights::checkpoint::{Card, Measured};
+
+use crate::check::Difference;
+use crate::onnx::{LOGITS, OPSET, PROBABILITIES, Precision};
+
+/// What the law says of such models, and what they do not say.
+pub const NOTICE: &str = "A face shows an expression, not a feeling. Inferring emotions of people at work or in education is \
+                          prohibited in the EU (AI Act, Art. 5(1)(f)) save for medical or safety reasons.";
+
+/// What a card is about.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// An ONNX model, and how it was checked.
+    Onnx {
+        /// Its numbers.
+        precision: Precision,
+        /// What other runtimes answered.
+        checks: Vec<Difference>,
+    },
+    /// Weights under the names of a key map.
+    Weights {
+        /// The key map.
+        keys: String,
+    },
+}
+
+/// The card of the file `file`, whose SHA-256 is `sha256`, made of the model with this card.
+pub fn markdown(card: &Card, file: &str, sha256: &str, written: &Written) -> String {
+    let sections = [
+        front::matter(card, written),
+        format!("# {}\n", card.name),
+        about(card, written),
+        format!("> {NOTICE}\n"),
+        format!("## Classes\n\n{}\n", classes(card)),
+        format!("## Input\n\n{}", input::words(card)),
+        format!(
+            "## {}\n\n{}",
+            if matches!(written, Written::Onnx { .. }) { "Outputs" } else { "Tensors" },
+            outputs(card, written)
+        ),
+        format!("## Results\n\n{}", results(&card.results)),
+        format!("## Origin and licence\n\n{}", origin(card)),
+        format!("## File\n\n{}", made(file, sha256, written)),
+    ];
+    sections.join("\n")
+}
+
+fn about(card: &Card, written: &Written) -> String {
+    let what = match written {
+        Written::Onnx { precision, .. } => format!("an ONNX model (operator set {OPSET}, {})", precision.name()),
+        Written::Weights { keys } => format!("weights in PyTorch's layout under the names of the key map `{keys}`"),
+    };
+    let (classes, network) = (card.classes.len(), serde_json::to_string(&card.network).unwrap_or_default());
+    format!(
+        "A classifier of facial expressions with {classes} classes, as {what}. The network:\n\n```json\n{network}\n```\n"
+    )
+}
+
+/// In the order of the outputs.
+fn classes(card: &Card) -> String {
+    let line = |(index, class): (usize, emoxide::labels::Expression)| format!("{index}. {}", class.name());
+    let lines: Vec<String> = card.classes.iter().enumerate().map(line).collect();
+    format!("In the order of the outputs, counted from 0:\n\n{}", lines.join("\n"))
+}
+
+fn outputs(card: &Card, written: &Written) -> String {
+    let Card { temperature, mirror, .. } = card;
+    match written {
+        Written::Onnx { precision, .. } => {
+            let half = if *precision == Precision::Float16 { " What lies between is in 16-bit floats." } else { "" };
+            let mean = "; the mean over the picture and its mirror image, which the model makes itself";
+            format!(
+                "Both are `[batch, {}]`, 32-bit floats; the batch may have any size.{half}\n\n\
+                 * `{LOGITS}`: uncalibrated scores{}.\n\
+                 * `{PROBABILITIES}`: the softmax of the scores divided by {temperature}, the model's temperature; every row sums to 1.\n",
+                card.classes.len(),
+                if *mirror { mean } else { "" },
+            )
+        }
+        Written::Weights { .. } => {
+            let mean = "The figures below are of the mean of the scores of a picture and of its mirror image, which whoever uses the weights \
+                        has to take. ";
+            format!(
+                "32-bit floats; weights of linear layers lie `[outputs, inputs]`. {}Probabilities are the softmax of the scores divided \
+                 by {temperature}.\n",
+                if *mirror { mean } else { "" },
+            )
+        }
+    }
+}
+
+fn results(results: &[Measured]) -> String {
+    if results.is_empty() {
+        return "None were measured.\n".to_owned();
+    }
+    let mut text =
+        "| data | split | pictures | accuracy | mean class accuracy | macro F1 | protocol | epoch chosen on |\n\
+                    | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+            .to_owned();
+    for Measured { data, split, protocol, selected_on, n, accuracy, mean_class_accuracy, macro_f1 } in results {
+        let [accuracy, mean] = [accuracy, mean_class_accuracy].map(|share| share * 100.0);
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "| {data} | {split} | {n} | {accuracy:.2} % | {mean:.2} % | {macro_f1:.3} | {protocol} | {selected_on} |"
+        );
+    }
+    text.push_str("\nMeasured by emoxide with the checkpoint that this file was made of.\n");
+    text
+}
+
+fn origin(card: &Card) -> String {
+    let provenance = &card.provenance;
+    let mut text = match &provenance.imported_from {
+        Some((file, hash)) => format!("* weights imported from `{file}`, SHA-256 `{hash}`\n"),
+        None if provenance.commit.is_empty() => "* weights: nothing is said of where they come from\n".to_owned(),
+        None => format!("* trained by emoxide {}, epoch {}\n", provenance.commit, provenance.epoch),
+    };
+    for (name, hash) in &provenance.data {
+        let _ = writeln!(text, "* data: {name}, manifest SHA-256 `{hash}`");
+    }
+    let said = |text: &str| if text.is_empty() { "not said".to_owned() } else { text.to_owned() };
+    let _ = writeln!(text, "* licence of the weights: {}", said(&card.licence.weights));
+    let _ = writeln!(text, "* licence of the data: {}", said(&card.licence.data));
+    text
+}
+
+fn made(file: &str, sha256: &str, written: &Written) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!("* `{file}`, SHA-256 `{sha256}`\n* written by emoxide {version}, `emoxide models export`\n");
+    let checks = if let Written::Onnx { checks, .. } = written { checks.as_slice() } else { &[] };
+    for Difference { runtime, version, batch, logits, probabilities, .. } in checks {
+        let _ = writeln!(
+            text,
+            "* checked on random images with {} {version}, batch of {batch}: logits differ by {logits:.1e} at most, probabilities by \
+             {probabilities:.1e}",
+            runtime.name()
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use emoxide::zoo;
+
+    use super::{Written, markdown};
+    use crate::onnx::Precision;
+
+    #[test]
+    fn a_card_says_how_to_use_the_file() {
+        let card = zoo::card(zoo::DEFAULT).expect("the embedded model");
+        let onnx = Written::Onnx { precision: Precision::Float16, checks: Vec::new() };
+        let text = markdown(&card, "m.onnx", "abc", &onnx);
+        let words = [
+            "pipeline_tag: image-classification",
+            "library_name: emoxide",
+            "48 x 48",
+            "grey",
+            "mirror image",
+            "`m.onnx`",
+        ];
+        for said in words.into_iter().chain(["AI Act", "0. anger", "7. contempt", "model-index", "86.99 %", "float16"])
+        {
+            assert!(text.contains(said), "wanted {said:?} in:\n{text}");
+        }
+        let weights = markdown(&card, "m.safetensors", "abc", &Written::Weights { keys: "pytorch".to_owned() });
+        assert!(weights.contains("key map `pytorch`") && !weights.contains("Outputs"), "{weights}");
+    }
+}
