@@ -45,7 +45,7 @@ impl Inverse {
                         _ => None,
                     });
                     let (index, inner) = found.ok_or_else(|| format!("`{from}` has no group `{wanted}`"))?;
-                    pattern.push_str(&format!("({inner})"));
+                    pattern.extend(["(", inner.as_str(), ")"]);
                     placed.push(index);
                 }
             }
@@ -66,7 +66,7 @@ impl Inverse {
                     if let Some((_, text)) = fixed.iter().find(|(group, _)| *group == name) {
                         replacement.push_str(text);
                     } else if let Some(place) = placed.iter().position(|placed| placed == index) {
-                        replacement.push_str(&format!("${{{}}}", place + 1));
+                        replacement.extend(["${", &(place + 1).to_string(), "}"]);
                     } else {
                         return Err(format!("`{from}` becomes `{to}`, which does not say what `{inner}` was"));
                     }
