@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Exports networks as ONNX and lets ONNX Runtime and OpenVINO answer with them: check.sh [NAME ...], without names all of `models
-# list` that are not larger than a CI's patience. Needs Python; where its packages cannot be had, says so and checks nothing.
+# list`, which takes about eight minutes on two cores. Needs Python; where its packages cannot be had, says so and checks nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)

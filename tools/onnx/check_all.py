@@ -68,4 +68,5 @@ def main():
         sys.exit(f"{failed} of {len(names)} networks failed")
 
 
-main()
+if __name__ == "__main__":
+    main()

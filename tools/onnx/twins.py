@@ -22,10 +22,20 @@ import onnxruntime
 import torch
 import torchvision
 from authors import SOURCES
+from clip_files import renamed
 from safetensors.torch import load_file
 
 TOLERANCE = 1e-4
 COUNTER = "num_batches_tracked"
+
+
+# Where the import takes several names, and the export writes another one than the twin's authors: PCM's trunk has the names of
+# CD-FER-Benchmark, from which it starts, and the classifier of RedNet that of timm.
+OTHERS = {
+    "pcm": renamed((r"^backbone\.", ""), (r"^global\.conv\.", "output_layer.0.")),
+    "pcm-baseline": renamed((r"^backbone\.", ""), (r"^global\.conv\.", "output_layer.0.")),
+    "rednet50": renamed((r"^head\.fc\.", "head.")),
+}
 
 
 def run(*arguments):
@@ -51,7 +61,7 @@ def of_twin(source):
     def load(tensors):
         model = source.full().eval()
         state = model.state_dict()
-        places = dict(source.authors(state))
+        places = dict(OTHERS.get(source.network, dict)(source.authors(state)))
         # What the authors keep in files of their own.
         parts = tuple(f"{part}." for part in source.parts)
         places |= {name: value for name, value in state.items() if parts and name.startswith(parts)}

@@ -79,6 +79,8 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     let (onnx, weights, card) = (path("m.onnx"), path("m.safetensors"), path("m.md"));
     let cases = [
         (export(&["--format", "onnx", "-o", &onnx, "--keys", "timm"]), "ONNX has them by the network's own names"),
+        (export(&["--format", "onnx", "-o", &onnx, "--part", "fc"]), "ONNX is the whole network"),
+        (export(&["--format", "safetensors", "-o", &weights, "--part", "clip"]), "the network has no part `clip`"),
         (export(&["--format", "safetensors", "-o", &weights, "--float16"]), "--float16 is for ONNX"),
         (export(&["--format", "safetensors", "-o", &weights, "--check"]), "--check is for ONNX"),
         (export(&["--format", "safetensors", "-o", &weights, "--keys", "paddle"]), "only PyTorch's are written"),

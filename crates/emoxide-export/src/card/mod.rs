@@ -28,6 +28,8 @@ pub enum Written {
     Weights {
         /// The key map.
         keys: String,
+        /// The part of the network that they are of; absent: all of it.
+        part: Option<String>,
     },
 }
 
@@ -55,7 +57,10 @@ pub fn markdown(card: &Card, file: &str, sha256: &str, written: &Written) -> Str
 fn about(card: &Card, written: &Written) -> String {
     let what = match written {
         Written::Onnx { precision, .. } => format!("an ONNX model (operator set {OPSET}, {})", precision.name()),
-        Written::Weights { keys } => format!("weights in PyTorch's layout under the names of the key map `{keys}`"),
+        Written::Weights { keys, part } => {
+            let part = part.as_ref().map(|part| format!(" of its part `{part}` alone")).unwrap_or_default();
+            format!("weights{part} in PyTorch's layout under the names of the key map `{keys}`")
+        }
     };
     let (classes, network) = (card.classes.len(), serde_json::to_string(&card.network).unwrap_or_default());
     format!(
@@ -171,7 +176,8 @@ mod tests {
         {
             assert!(text.contains(said), "wanted {said:?} in:\n{text}");
         }
-        let weights = markdown(&card, "m.safetensors", "abc", &Written::Weights { keys: "pytorch".to_owned() });
+        let weights =
+            markdown(&card, "m.safetensors", "abc", &Written::Weights { keys: "pytorch".to_owned(), part: None });
         assert!(weights.contains("key map `pytorch`") && !weights.contains("Outputs"), "{weights}");
     }
 }

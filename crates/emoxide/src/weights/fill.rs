@@ -60,6 +60,18 @@ pub(super) struct Places {
     pub(super) found: BTreeMap<String, Place>,
 }
 
+impl Places {
+    /// Refuses a part that the network has not: one that nothing is `asked_for` of.
+    pub(super) fn check_part(&self, part: Option<&str>, asked_for: impl Fn(&str) -> bool) -> Result<(), WeightsError> {
+        if self.found.keys().any(|name| asked_for(name)) {
+            return Ok(());
+        }
+        let part = part.unwrap_or_default().to_owned();
+        let parts: BTreeSet<&str> = self.found.keys().filter_map(|name| name.split('.').next()).collect();
+        Err(WeightsError::Part { part, known: parts.into_iter().collect::<Vec<_>>().join(", ") })
+    }
+}
+
 impl ModuleVisitor for Places {
     fn enter_module(&mut self, name: &str, container: &str) {
         if !container.starts_with("Enum:") {
@@ -88,8 +100,8 @@ impl Filling<'_> {
     pub(super) fn fill(&self, network: &mut Network, tensors: Vec<Packed>) -> Result<Filled, WeightsError> {
         let mut places = Places::default();
         network.visit(&mut places);
+        places.check_part(self.part, |name| self.is_asked_for(name))?;
         let places = places.found;
-        self.check_part(&places)?;
 
         let mut filled = Filled::default();
         let named = self.name(&places, arrange(self.map, tensors, self.path)?, &mut filled)?;
@@ -112,16 +124,6 @@ impl Filling<'_> {
             Some(error) => Err(self.unfit("the network", error.to_string())),
             None => Ok(filled),
         }
-    }
-
-    /// Refuses a part that the network has not.
-    fn check_part(&self, places: &BTreeMap<String, Place>) -> Result<(), WeightsError> {
-        if places.keys().any(|name| self.is_asked_for(name)) {
-            return Ok(());
-        }
-        let part = self.part.unwrap_or_default().to_owned();
-        let parts: BTreeSet<&str> = places.keys().filter_map(|name| name.split('.').next()).collect();
-        Err(WeightsError::Part { part, known: parts.into_iter().collect::<Vec<_>>().join(", ") })
     }
 
     fn is_asked_for(&self, name: &str) -> bool {
@@ -241,7 +243,7 @@ impl Filling<'_> {
 }
 
 /// Whether `name` is that of `part` or of something in it.
-fn is_below(name: &str, part: &str) -> bool {
+pub(super) fn is_below(name: &str, part: &str) -> bool {
     name.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 

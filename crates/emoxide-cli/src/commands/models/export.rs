@@ -29,6 +29,9 @@ pub(super) struct Arguments {
     /// How the tensors are named (safetensors)
     #[arg(long, value_name = "NAMING", value_parser = super::import::namings())]
     keys: Option<String>,
+    /// Write a part of the network alone, such as clip (safetensors)
+    #[arg(long)]
+    part: Option<String>,
     /// Constants and computations in 16-bit floats, input and outputs stay in 32 (onnx)
     #[arg(long)]
     float16: bool,
@@ -77,8 +80,9 @@ struct Report<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
-    let Arguments { model, format, output, keys, float16, check, .. } = arguments;
+    let Arguments { model, format, output, keys, part, float16, check, .. } = arguments;
     match format {
+        Format::Onnx if part.is_some() => bail!("--part is for safetensors files; ONNX is the whole network"),
         Format::Onnx if keys.is_some() => {
             bail!("--keys names the tensors of safetensors files; ONNX has them by the network's own names")
         }
@@ -95,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
     let described = output.with_extension("md");
     let (staged, written, checks) = match format {
         Format::Onnx => as_onnx(&model, arguments)?,
-        Format::Safetensors => as_weights(&model, keys.as_deref(), output)?,
+        Format::Safetensors => as_weights(&model, keys.as_deref(), part.as_deref(), output)?,
     };
     let bytes = fs_err::metadata(staged.path())?.len() as usize;
     let sha256 = weights::fingerprint(staged.path())?;
@@ -121,7 +125,12 @@ fn as_onnx(model: &Model, arguments: &Arguments) -> Result<(Staged, card::Writte
     Ok((staged, card::Written::Onnx { precision, checks: checks.clone() }, checks))
 }
 
-fn as_weights(model: &Model, keys: Option<&str>, output: &Path) -> Result<(Staged, card::Written, Vec<Difference>)> {
+fn as_weights(
+    model: &Model,
+    keys: Option<&str>,
+    part: Option<&str>,
+    output: &Path,
+) -> Result<(Staged, card::Written, Vec<Difference>)> {
     let card = model.card();
     let keys = keys.unwrap_or(KEY_MAPS[0].name);
     let (classes, preprocess) = (serde_json::to_string(&card.classes)?, serde_json::to_string(&card.preprocess)?);
@@ -133,8 +142,12 @@ fn as_weights(model: &Model, keys: Option<&str>, output: &Path) -> Result<(Stage
         ("emoxide.preprocess", preprocess.as_str()),
         ("emoxide.licence", card.licence.weights.as_str()),
     ];
-    let bytes = weights::export(model.network(), &card.network, keys, &metadata)?;
-    Ok((Staged::new(output, &bytes)?, card::Written::Weights { keys: keys.to_owned() }, Vec::new()))
+    let bytes = weights::export(model.network(), &card.network, keys, part, &metadata)?;
+    Ok((
+        Staged::new(output, &bytes)?,
+        card::Written::Weights { keys: keys.to_owned(), part: part.map(str::to_owned) },
+        Vec::new(),
+    ))
 }
 
 fn report(

@@ -5,11 +5,12 @@ mod inverse;
 use std::collections::BTreeMap;
 
 use burn::module::Module;
+use burn_store::burn_pack::Tensor as Packed;
 use burn_store::{ModuleSnapshot, bridge};
 use regex::Regex;
 use safetensors::{Dtype, tensor::TensorView};
 
-use super::fill::Places;
+use super::fill::{Places, is_below};
 use super::import::key_map;
 use super::keys::{KeyMap, LinearLayout, Renamer};
 use super::{WeightsError, convert};
@@ -23,7 +24,8 @@ struct Tensor {
 }
 
 /// The tensors of a network as the bytes of a safetensors file with the names and the layout that the key map `keys`, one of
-/// [`KEY_MAPS`](super::KEY_MAPS), reads; `metadata` stands in the file's header.
+/// [`KEY_MAPS`](super::KEY_MAPS), reads; `metadata` stands in the file's header. With `part`, such as `clip`, the tensors of that part
+/// alone, under the names that they have without it.
 ///
 /// What is written comes back through [`import`](super::import()) with the same key map: every name is checked to be one that the map
 /// takes to the network's own, and no two tensors have one name. A key map whose names cannot be told from the network's is refused,
@@ -32,14 +34,17 @@ pub fn export(
     network: &Network,
     config: &NetworkConfig,
     keys: &str,
+    part: Option<&str>,
     metadata: &[(&str, &str)],
 ) -> Result<Vec<u8>, WeightsError> {
     let map = key_map(keys)?;
-    let backwards = Backwards::new(map, config)?;
+    let backwards = Backwards::new(map, config, part)?;
     let mut places = Places::default();
     network.visit(&mut places);
+    places.check_part(part, |name| part.is_none_or(|part| is_below(name, part)))?;
     let mut named: BTreeMap<String, Tensor> = BTreeMap::new();
-    for tensor in network.collect(None, None, true) {
+    let wanted = |tensor: &Packed| part.is_none_or(|part| is_below(&tensor.name, part));
+    for tensor in network.collect(None, None, true).into_iter().filter(wanted) {
         let (name, shape) = (tensor.name.clone(), tensor.shape.to_vec());
         let refused = |problem| WeightsError::Export { keys: keys.to_owned(), name: name.clone(), problem };
         let values = bridge::into_data(tensor).map_err(|error| refused(error.to_string()))?;
@@ -78,6 +83,8 @@ impl Tensor {
 /// A key map and a network's spelling, read backwards.
 struct Backwards<'a> {
     map: &'a KeyMap,
+    /// What stands before the names of the network and not before the file's: `clip.`
+    below: String,
     units: Option<&'a [usize]>,
     forwards: Renamer,
     spelling: Vec<Inverse>,
@@ -87,7 +94,7 @@ struct Backwards<'a> {
 }
 
 impl<'a> Backwards<'a> {
-    fn new(map: &'a KeyMap, config: &'a NetworkConfig) -> Result<Self, WeightsError> {
+    fn new(map: &'a KeyMap, config: &'a NetworkConfig, part: Option<&str>) -> Result<Self, WeightsError> {
         let refused =
             |problem: String| WeightsError::Export { keys: map.name.to_owned(), name: "names".to_owned(), problem };
         if map.linear != LinearLayout::OutputsInputs {
@@ -99,6 +106,7 @@ impl<'a> Backwards<'a> {
         let parts = map.joined.as_ref().map(Inverse::of_parts).transpose().map_err(refused)?;
         Ok(Self {
             map,
+            below: part.map(|part| format!("{part}.")).unwrap_or_default(),
             units: config.units(),
             forwards: Renamer::new(map, config.units(), config.spelling()),
             spelling: inverses(config.spelling()).map_err(refused)?,
@@ -131,17 +139,22 @@ impl<'a> Backwards<'a> {
 
     /// A name of the file's that the map takes to this one.
     fn key(&self, name: &str) -> Result<String, String> {
-        // What a spelling merely takes away was there only where the file's own stages are counted below it.
-        let wanted = |inverse: &&Inverse| match (&inverse.restores, &self.map.stages) {
-            (Some(text), Some(stages)) => stages.list.starts_with(text.as_str()),
-            (Some(_), None) => false,
-            (None, _) => true,
-        };
-        let spelt = self.spelling.iter().rev().filter(wanted).fold(name.to_owned(), |name, rule| rule.apply(&name));
-        let staged =
-            self.map.stages.as_ref().zip(self.units).and_then(|(stages, units)| unnumbered(stages, units, &spelt));
-        let key = self.rename.iter().rev().fold(staged.unwrap_or(spelt), |name, rule| rule.apply(&name));
-        let back = self.forwards.spell(&self.forwards.rename(&key));
+        let KeyMap { stages, rename, .. } = self.map;
+        // A prefix that the spelling takes away was there only where the file's own stages are counted below it.
+        let spelt = self.spelling.iter().rev().fold(name.to_owned(), |name, rule| match (&rule.restores, stages) {
+            (Some(text), Some(stages)) if stages.list.starts_with(text.as_str()) => rule.apply(&name),
+            (Some(_), _) => name,
+            (None, _) => rule.apply(&name),
+        });
+        let spelt = spelt.strip_prefix(&self.below).unwrap_or(&spelt).to_owned();
+        let numbered = stages.as_ref().zip(self.units).and_then(|(stages, units)| unnumbered(stages, units, &spelt));
+        // One that a key map takes away is put back where that is all that the map is for, and the head stands beside it.
+        let alone = rename.len() == 1 && stages.is_none();
+        let key = self.rename.iter().rev().fold(numbered.unwrap_or(spelt), |name, rule| match rule.restores {
+            Some(_) if !alone || self.forwards.is_head(&name) => name,
+            _ => rule.apply(&name),
+        });
+        let back = self.forwards.spell(&format!("{}{}", self.below, self.forwards.rename(&key)));
         if back != name {
             return Err(format!("would be `{key}`, which the key map takes for `{back}`"));
         }
