@@ -146,17 +146,7 @@ impl Recognizer {
         names: Vec<String>,
         pictures: &Bound<'py, PyList>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let mut rows = Vec::new();
-        self.batches(
-            py,
-            names,
-            pictures,
-            |read| Ok(self.embeddings(&readable(read)?)),
-            |found| {
-                rows.extend(found);
-                Ok(())
-            },
-        )?;
+        let rows = self.numbers(py, names, pictures, |images| self.embeddings(images))?;
         let width = match rows.first() {
             Some(row) => row.len(),
             None => py.detach(|| self.embedding_width()),
@@ -171,17 +161,7 @@ impl Recognizer {
         names: Vec<String>,
         pictures: &Bound<'py, PyList>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let mut rows = Vec::new();
-        self.batches(
-            py,
-            names,
-            pictures,
-            |read| Ok(self.whole(&readable(read)?)),
-            |found| {
-                rows.extend(found);
-                Ok(())
-            },
-        )?;
+        let rows = self.numbers(py, names, pictures, |images| self.whole(images))?;
         matrix(py, &rows, self.inner.classes().len())
     }
 }
@@ -190,6 +170,23 @@ impl Recognizer {
     /// What computes.
     pub(crate) fn inner(&self) -> &recognizer::Recognizer {
         &self.inner
+    }
+
+    /// What `work` makes of all pictures, in order.
+    fn numbers(
+        &self,
+        py: Python<'_>,
+        names: Vec<String>,
+        pictures: &Bound<'_, PyList>,
+        work: impl Fn(&[RgbImage]) -> Vec<Vec<f32>> + Send + Sync,
+    ) -> PyResult<Vec<Vec<f32>>> {
+        let mut rows = Vec::new();
+        let take = |found: Vec<Vec<f32>>| {
+            rows.extend(found);
+            Ok(())
+        };
+        self.batches(py, names, pictures, |read| Ok(work(&readable(read)?)), take)?;
+        Ok(rows)
     }
 
     /// Reads pictures, a batch at a time; `work` looks at them without holding the interpreter, `take` hears what it found.

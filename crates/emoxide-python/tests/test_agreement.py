@@ -1,5 +1,6 @@
 """The same files through the command line and through Python give the same numbers."""
 
+import importlib.resources
 import itertools
 import json
 import subprocess
@@ -107,3 +108,9 @@ def test_arrays_are_what_files_hold(photos, recognizer):
         for one, other in zip(ours.faces, theirs.faces):
             assert one.dominant_emotion == other.dominant_emotion
             assert max(abs(one.probabilities[name] - other.probabilities[name]) for name in one.probabilities) < 0.02
+
+
+def test_the_package_carries_the_licences_of_what_it_ships():
+    folder = importlib.resources.files("emoxide") / "licences"
+    for name in ("mtcnn.LICENCE", "LICENSE-MIT", "LICENSE-APACHE"):
+        assert len((folder / name).read_text()) > 900, name

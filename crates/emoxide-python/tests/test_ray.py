@@ -32,7 +32,8 @@ def pictures(tmp_path_factory):
         photo = photos[index % len(photos)]
         place = folder / f"{index // 20}"
         place.mkdir(exist_ok=True)
-        shutil.copy(photo, place / f"{index:03}-{photo.name}")
+        # Some cameras begin names so.
+        shutil.copy(photo, place / f"{'_MG_' if index % 7 == 0 else ''}{index:03}-{photo.name}")
     (folder / "0" / "text.png").write_text("no picture")
     (folder / "1" / "empty.jpg").write_bytes(b"")
     (folder / "1" / "half.jpg").write_bytes((PHOTOS / "astronaut.jpg").read_bytes()[:3000])
@@ -167,6 +168,18 @@ def test_tables_archives_and_data_sets(cluster, tmp_path):
     assert counts(emoxide.ray.analyze(read, concurrency=1)) == (whole, [])
     read = ray.data.read_images([str(PHOTOS / name) for name in names], include_paths=True)
     assert counts(emoxide.ray.analyze(read, column="image", concurrency=1)) == (whole, [])
+
+
+def test_relative_paths_mean_the_driver_s_folder(cluster, pictures, tmp_path, monkeypatch):
+    shutil.copytree(pictures / "2", tmp_path / "some")
+    shutil.copy(PHOTOS.parent / "default.safetensors", tmp_path / "model.safetensors")
+    monkeypatch.chdir(tmp_path)
+    faces = emoxide.ray.analyze(Path("some"), "model.safetensors", output="faces", part_size=10, concurrency=1)
+    assert len(list((tmp_path / "faces").glob("part-*.parquet"))) == 2
+    assert len(set(faces.to_pandas()["input"])) == 20
+    # An output can be read, and its manifest is none of it.
+    with pytest.raises(ValueError, match="has no `bytes`, but input, frame"):
+        emoxide.ray.analyze("faces")
 
 
 def test_what_cannot_be_done_is_refused(cluster, tmp_path):

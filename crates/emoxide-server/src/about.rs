@@ -5,7 +5,7 @@ use emoxide::face::Detector;
 use emoxide::image::RgbImage;
 use emoxide::labels::Expression;
 use emoxide::preprocess::DetectorConfig;
-use emoxide::recognizer::Recognizer;
+use emoxide::recognizer::{NOTICES, Recognizer};
 use emoxide::zoo::{self, Executor};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,12 +20,6 @@ pub struct Program {
     /// Version of the program, with its commit.
     pub version: String,
 }
-
-/// What faces show and whom it must not be asked of; design and law, not settings.
-const NOTICES: [&str; 2] = [
-    "A face shows an expression, not a feeling.",
-    "Inferring emotions of people at work or in education is prohibited in the EU (AI Act, Art. 5(1)(f)) save for medical or safety reasons.",
-];
 
 /// Facts about model and server that no request changes.
 #[derive(Clone, Debug)]

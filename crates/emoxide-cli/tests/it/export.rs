@@ -101,4 +101,15 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     }
     assert_eq!(export(&["--format", "torchscript", "-o", &onnx]).status.code(), Some(2));
     assert_eq!(files(folder.path()), [""; 0]);
+
+    // A card replaces cards, and nothing else.
+    fs_err::write(path("README.md"), "# My thesis").unwrap();
+    let refused = export(&["--format", "onnx", "-o", &path("README.onnx")]);
+    assert!(refused.status.code() == Some(1) && err(&refused).contains("would replace"), "{}", err(&refused));
+    assert_eq!(files(folder.path()), ["README.md"]);
+    assert_eq!(fs_err::read_to_string(path("README.md")).unwrap(), "# My thesis");
+    for _ in 0..2 {
+        let made = export(&["--format", "onnx", "-o", &onnx]);
+        assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    }
 }

@@ -5,14 +5,11 @@ mod input;
 
 use std::fmt::Write;
 
+use emoxide::recognizer::NOTICES;
 use emoxide::weights::checkpoint::{Card, Measured};
 
 use crate::check::Difference;
 use crate::onnx::{LOGITS, OPSET, PROBABILITIES, Precision};
-
-/// What the law says of such models, and what they do not say.
-pub const NOTICE: &str = "A face shows an expression, not a feeling. Inferring emotions of people at work or in education is \
-                          prohibited in the EU (AI Act, Art. 5(1)(f)) save for medical or safety reasons.";
 
 /// What a card is about.
 #[derive(Clone, Debug)]
@@ -39,7 +36,7 @@ pub fn markdown(card: &Card, file: &str, sha256: &str, written: &Written) -> Str
         front::matter(card, written),
         format!("# {}\n", card.name),
         about(card, written),
-        format!("> {NOTICE}\n"),
+        format!("> {}\n", NOTICES.join(" ")),
         format!("## Classes\n\n{}\n", classes(card)),
         format!("## Input\n\n{}", input::words(card)),
         format!(
@@ -52,6 +49,11 @@ pub fn markdown(card: &Card, file: &str, sha256: &str, written: &Written) -> Str
         format!("## File\n\n{}", made(file, sha256, written)),
     ];
     sections.join("\n")
+}
+
+/// Whether a text is such a card.
+pub fn is_card(text: &str) -> bool {
+    text.starts_with("---\n") && text.contains("\nlibrary_name: emoxide\n")
 }
 
 fn about(card: &Card, written: &Written) -> String {

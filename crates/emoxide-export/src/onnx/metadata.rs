@@ -1,11 +1,11 @@
 //! What an ONNX file says of itself.
 
+use emoxide::recognizer::NOTICES;
 use emoxide::weights::checkpoint::{Card, FORMAT};
 use serde_json::{Value, json};
 
 use super::proto::StringStringEntryProto;
 use super::{OPSET, Precision};
-use crate::card::NOTICE;
 
 /// Entries `emoxide.<key>`, each JSON as in a checkpoint's card.
 pub(super) fn of(card: &Card, precision: Precision) -> Vec<StringStringEntryProto> {
@@ -23,7 +23,7 @@ pub(super) fn of(card: &Card, precision: Precision) -> Vec<StringStringEntryProt
         ("licence", json!(card.licence)),
         ("precision", json!(precision.name())),
         ("opset", json!(OPSET)),
-        ("notice", json!(NOTICE)),
+        ("notice", json!(NOTICES.join(" "))),
     ];
     let entry = |(key, value): (&str, Value)| StringStringEntryProto {
         key: Some(format!("emoxide.{key}")),

@@ -14,11 +14,11 @@ mod metadata;
 pub mod proto;
 mod record;
 
+use emoxide::recognizer::NOTICES;
 use emoxide::zoo::Model;
 use prost::Message;
 
 use crate::ExportError;
-use crate::card::NOTICE;
 use builder::{Builder, int};
 use proto::{
     DimensionProto, ModelProto, OperatorSetIdProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
@@ -98,7 +98,7 @@ pub fn export(model: &Model, precision: Precision) -> Result<ModelProto, ExportE
         ir_version: Some(IR_VERSION),
         producer_name: Some("emoxide".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        doc_string: Some(NOTICE.to_owned()),
+        doc_string: Some(NOTICES.join(" ")),
         graph: Some(graph),
         opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],
         metadata_props: metadata::of(model.card(), precision),

@@ -13,6 +13,12 @@ use crate::image::{ImageError, Limits, RgbImage, decode};
 use crate::labels::{Classes, LabelError};
 use crate::zoo::Model;
 
+/// What faces show and whom it must not be asked of; design and law, not settings.
+pub const NOTICES: [&str; 2] = [
+    "A face shows an expression, not a feeling.",
+    "Inferring emotions of people at work or in education is prohibited in the EU (AI Act, Art. 5(1)(f)) save for medical or safety reasons.",
+];
+
 /// Faces classified in one forward pass at most.
 const BATCH: usize = 32;
 

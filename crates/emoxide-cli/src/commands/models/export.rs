@@ -95,8 +95,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
     if output.extension().is_some_and(|ending| ending == "md") {
         bail!("{}: the ending .md is the card's, which is written beside the file", output.display());
     }
-    let model = zoo::open(model, &device::open(device::default_name())?)?;
     let described = output.with_extension("md");
+    if described.exists() && !card::is_card(&String::from_utf8_lossy(&fs_err::read(&described)?)) {
+        bail!(
+            "{}: the card would replace this file, which is none; choose another name for --output",
+            described.display()
+        );
+    }
+    let model = zoo::open(model, &device::open(device::default_name())?)?;
     let (staged, written, checks) = match format {
         Format::Onnx => as_onnx(&model, arguments)?,
         Format::Safetensors => as_weights(&model, keys.as_deref(), part.as_deref(), output)?,

@@ -6,6 +6,7 @@ each picture ends in the output exactly once. ``docs/scale.md`` carries it from 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,17 +14,17 @@ import ray
 import ray.data
 
 from .parts import Output
-from .sources import Parts, plan
+from .sources import Parts, absolute, plan
 from .worker import PartWorker, RowWorker, weights
 
 __all__ = ["analyze"]
 
 
 def analyze(
-    images: ray.data.Dataset | str | Sequence[str],
-    model: str = "default",
+    images: ray.data.Dataset | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    model: str | os.PathLike[str] = "default",
     *,
-    output: str | None = None,
+    output: str | os.PathLike[str] | None = None,
     concurrency: int | tuple[int, int] | None = None,
     batch_size: int = 32,
     part_size: int = 1024,
@@ -65,7 +66,7 @@ def analyze(
         raise ValueError("batch_size and part_size are 1 or more")
     if num_cpus <= 0 or num_gpus < 0:
         raise ValueError("num_cpus is more than 0, and num_gpus 0 or more")
-    settings = {"model": model, **recognizer}
+    settings = {"model": model if model == "default" else absolute(model), **recognizer}
     if not ray.is_initialized():
         ray.init()
     # An actor that cannot start is tried for ever: the same is done once before.
@@ -90,10 +91,11 @@ def analyze(
             )
         arguments = {"settings": settings, "column": column}
         return images.map_batches(RowWorker, fn_constructor_kwargs=arguments, batch_size=batch_size, **options)
+    paths = [absolute(path) for path in ([images] if isinstance(images, (str, os.PathLike)) else images)]
     if output is None:
-        return _work(plan(images, part_size, column), None, settings, column, batch_size, options)
-    asked = {**settings, "weights": fingerprint, "images": images, "part_size": part_size, "column": column}
-    written = Output.open(output, lambda: plan(images, part_size, column), asked)
+        return _work(plan(paths, part_size, column), None, settings, column, batch_size, options)
+    asked = {**settings, "weights": fingerprint, "images": paths, "part_size": part_size, "column": column}
+    written = Output.open(absolute(output), lambda: plan(paths, part_size, column), asked)
     _work(written.missing(), written, settings, column, batch_size, options).materialize()
     system, files = written.finished()
     return ray.data.read_parquet(files, filesystem=system)
@@ -113,7 +115,7 @@ def _work(
 
 
 def _actors(num_cpus: float, num_gpus: float) -> int:
-    """As many as fit on the cluster, but for one core that reads and plans where there is more than one."""
+    """As many as fit on the cluster as it is."""
     resources = ray.cluster_resources()
     fit = resources.get("CPU", 1) // num_cpus
     if num_gpus:

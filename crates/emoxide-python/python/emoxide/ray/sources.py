@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -50,15 +51,21 @@ class Parts:
         return Parts(self.table.filter(pc.is_in(self.table["part"], pa.array(sorted(numbers), pa.int64()))))
 
 
+def absolute(path: str | os.PathLike[str]) -> str:
+    """A path that means the same in every process; addresses do."""
+    text = os.fspath(path)
+    return text if "://" in text else str(Path(text).absolute())
+
+
 def located(path: str) -> tuple[fs.FileSystem, str, str]:
-    """File system of a path or address, the path in it, and what stands before it in a name."""
+    """File system of an absolute path or an address, the path in it, and what stands before it in a name."""
     if "://" in path:
         system, inner = fs.FileSystem.from_uri(path)
         return system, inner, "" if isinstance(system, fs.LocalFileSystem) else path[: path.index("://") + 3]
-    return fs.LocalFileSystem(), str(Path(path).absolute()), ""
+    return fs.LocalFileSystem(), path, ""
 
 
-def plan(images: str | Sequence[str], part_size: int, column: str) -> Parts:
+def plan(images: Sequence[str], part_size: int, column: str) -> Parts:
     """Lists what is there: picture files in parts of ``part_size``, row groups and archives as parts of their own."""
     rows: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     part = in_part = 0
@@ -72,10 +79,7 @@ def plan(images: str | Sequence[str], part_size: int, column: str) -> Parts:
             rows[name].append(value)
         part, in_part = (part + 1, 0) if alone else (part, in_part + 1)
 
-    paths = [images] if isinstance(images, str) else list(images)
-    for named in paths:
-        if not isinstance(named, str):
-            raise TypeError(f"images: {named!r} is no path; a list of paths, or a Ray data set, is wanted")
+    for named in images:
         system, inner, scheme = located(named)
         found = [inner] if system.get_file_info(inner).type != fs.FileType.Directory else _listed(system, inner)
         if not found:
@@ -97,13 +101,16 @@ def plan(images: str | Sequence[str], part_size: int, column: str) -> Parts:
 
 
 def _listed(system: fs.FileSystem, folder: str) -> list[str]:
-    """The files of a folder and of those in it that can be read, sorted; hidden ones are left out."""
+    """The files of a folder and of those in it that can be read, sorted. Tables and archives that are hidden, or in a folder that is,
+    are left out, such as the manifest of an output."""
     infos = system.get_file_info(fs.FileSelector(folder, recursive=True))
     wanted = (*PICTURES, ".parquet", ".tar")
-    inside = ((info.path, info.path[len(folder) :].split("/")) for info in infos if info.type == fs.FileType.File)
-    return sorted(
-        path for path, steps in inside if path.lower().endswith(wanted) and not any(step.startswith((".", "_")) for step in steps)
-    )
+    found = (info.path for info in infos if info.type == fs.FileType.File and info.path.lower().endswith(wanted))
+
+    def hidden(path: str) -> bool:
+        return any(step.startswith((".", "_")) for step in path[len(folder) :].split("/"))
+
+    return sorted(path for path in found if path.lower().endswith(PICTURES) or not hidden(path))
 
 
 def read(part: pa.Table, column: str) -> Iterator[Picture]:
