@@ -14,10 +14,11 @@ trap 'rm -rf "$work"' EXIT
 bin=$work/venv/bin
 "$bin/pip" download --quiet --no-deps --dest "$work" maturin > "$work/log" 2>&1 || skip "pip reaches no registry"
 
-# Where the wheel's library is built, and the program lies that the tests compare with.
+# Where the wheel's library is built, and the program lies that the tests compare with; what is asked for is that of tools/onnx/check.sh,
+# so that it is compiled once.
 CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 export CARGO_TARGET_DIR
-[ -x "$CARGO_TARGET_DIR/release/emoxide" ] || cargo build --release
+cargo build --release -p emoxide-cli -p emoxide-export --bin emoxide --example random_checkpoint
 
 begun=$SECONDS
 "$bin/pip" wheel --quiet --no-deps --wheel-dir "$work" crates/emoxide-python

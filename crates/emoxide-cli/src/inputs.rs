@@ -4,11 +4,9 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use emoxide::image::{Limits, RgbImage, decode};
+use emoxide::image::{ENDINGS, Limits, RgbImage, decode};
 use emoxide::video::Source;
 
-/// Endings that are taken for pictures when a folder is read.
-const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "jfif"];
 /// Endings that are taken for videos.
 const VIDEOS: [&str; 13] = ["mp4", "mov", "mkv", "avi", "webm", "m4v", "mpg", "mpeg", "ts", "mts", "wmv", "flv", "ogv"];
 
@@ -82,8 +80,8 @@ pub(crate) fn expand(arguments: &[String]) -> Vec<Input> {
         let before = inputs.len();
         if argument == "-" {
             inputs.push(Input::Standard);
-        } else if let Some(name) = camera(argument) {
-            inputs.push(Input::Clip(argument.clone(), Source::Camera(name.to_owned())));
+        } else if let Some(camera) = Source::camera(argument) {
+            inputs.push(Input::Clip(argument.clone(), camera));
         } else if path.is_dir() {
             walk(path, &mut Vec::new(), &mut inputs);
             if inputs.len() == before {
@@ -128,11 +126,6 @@ pub(crate) fn sequences(arguments: &[String], fps: f64) -> Vec<Input> {
     arguments.iter().map(sequence).collect()
 }
 
-/// The camera that an argument names: `camera:0`, or a device file of Linux.
-fn camera(argument: &str) -> Option<&str> {
-    argument.strip_prefix("camera:").or_else(|| argument.starts_with("/dev/video").then_some(argument))
-}
-
 fn file(path: &Path) -> Input {
     if has_ending(path, &VIDEOS) {
         return Input::Clip(path.display().to_string(), Source::File(path.to_owned()));
@@ -157,7 +150,7 @@ fn walk(folder: &Path, open: &mut Vec<PathBuf>, inputs: &mut Vec<Input>) {
     for path in paths {
         if path.is_dir() {
             walk(&path, open, inputs);
-        } else if has_ending(&path, &PICTURES) || has_ending(&path, &VIDEOS) {
+        } else if has_ending(&path, &ENDINGS) || has_ending(&path, &VIDEOS) {
             inputs.push(file(&path));
         }
     }

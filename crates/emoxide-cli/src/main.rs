@@ -12,13 +12,12 @@ mod sheet;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use emoxide::recognizer::NOTICES;
 
 /// Facial expressions: recognise, train, evaluate.
-///
-/// A face shows an expression, not a feeling. Inferring emotions of people at work or in education is prohibited in the
-/// EU (AI Act, Art. 5(1)(f)) save for medical or safety reasons.
 #[derive(Debug, Parser)]
 #[command(name = "emoxide", version, max_term_width = 110, propagate_version = true)]
+#[command(long_about = format!("Facial expressions: recognise, train, evaluate.\n\n{}", NOTICES.join(" ")))]
 struct Cli {
     #[command(subcommand)]
     command: Command,

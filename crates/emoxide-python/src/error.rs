@@ -11,6 +11,7 @@ pub(crate) mod exceptions {
     pyo3::import_exception!(emoxide._errors, ImageError);
     pyo3::import_exception!(emoxide._errors, ModelError);
     pyo3::import_exception!(emoxide._errors, TrainingError);
+    pyo3::import_exception!(emoxide._errors, VideoError);
 }
 
 /// An argument that cannot be.

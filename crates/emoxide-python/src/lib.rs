@@ -2,6 +2,7 @@
 //!
 //! Every function here lets go of the interpreter while it computes, and looks for Ctrl-C between two batches.
 
+mod clip;
 mod error;
 mod evaluation;
 mod models;
@@ -17,6 +18,8 @@ use pyo3::pymodule;
 #[pymodule]
 mod _emoxide {
     #[pymodule_export]
+    use crate::clip::Clip;
+    #[pymodule_export]
     use crate::evaluation::evaluate;
     #[pymodule_export]
     use crate::models::{devices, models};
@@ -26,6 +29,10 @@ mod _emoxide {
     use crate::table::Table;
     #[pymodule_export]
     use crate::training::{draw_faces, train};
+
+    /// Endings of picture files.
+    #[pymodule_export]
+    const ENDINGS: [&str; emoxide::image::ENDINGS.len()] = emoxide::image::ENDINGS;
 
     /// Version of emoxide.
     #[pymodule_export]

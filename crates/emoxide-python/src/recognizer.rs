@@ -1,18 +1,23 @@
 //! The recogniser, shared by all threads of the interpreter.
 
 use std::ffi::CString;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use emoxide::face::Detector;
 use emoxide::image::{Limits, RgbImage};
 use emoxide::labels::Classes;
+use emoxide::preprocess::DetectorConfig;
 use emoxide::recognizer::{self as recognizer, Options, Prediction, Search, Wanted};
 use emoxide::zoo::{Executor, Precision, Why};
 use numpy::{PyArray2, PyArrayMethods, ToPyArray};
 use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
 use pyo3::types::{PyList, PyListMethods};
 use pyo3::{Bound, IntoPyObjectExt, Py, PyAny, PyErr, PyResult, Python, pyclass, pymethods};
+use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::clip::{self, Clip, ClipOptions};
 use crate::error::{self, exceptions};
 use crate::picture::Picture;
 use crate::table::{Rows, Table};
@@ -21,7 +26,8 @@ use crate::{opening, process};
 /// Detector and model; nothing of it changes.
 #[pyclass(frozen, module = "emoxide._emoxide")]
 pub(crate) struct Recognizer {
-    inner: recognizer::Recognizer,
+    inner: Arc<recognizer::Recognizer>,
+    detector: DetectorConfig,
     device: String,
     batch_size: usize,
     limits: Limits,
@@ -59,17 +65,19 @@ impl Recognizer {
         let classes = classes.map(Classes::from_list).transpose();
         let classes = classes.map_err(|error| PyValueError::new_err(format!("classes: {error}")))?;
         let device = opening::device_name(device);
-        let inner = py.detach(|| {
+        let (inner, detector) = py.detach(|| {
             let model = opening::open(model, device, precision)?;
-            let detector = opening::detector_config(detector, min_face, &model.card().detector)?;
-            let detector = Detector::new(&detector, model.device()).map_err(error::argument)?;
-            recognizer::Recognizer::new(detector, model, Options { min_confidence, classes }).map_err(error::argument)
+            let config = opening::detector_config(detector, min_face, &model.card().detector)?;
+            let detector = Detector::new(&config, model.device()).map_err(error::argument)?;
+            let options = Options { min_confidence, classes };
+            let recognizer = recognizer::Recognizer::new(detector, model, options).map_err(error::argument)?;
+            PyResult::Ok((recognizer, config))
         })?;
         if let Executor::Burn(why @ (Why::Engine(_) | Why::Level(_))) = py.detach(|| inner.model().executor()) {
             let text = CString::new(format!("{model}: {why}; Burn computes it, which is slower"))?;
             PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 3)?;
         }
-        Ok(Self { inner, device: device.to_owned(), batch_size, limits: Limits::default() })
+        Ok(Self { inner: Arc::new(inner), detector, device: device.to_owned(), batch_size, limits: Limits::default() })
     }
 
     /// Where it computes.
@@ -137,6 +145,13 @@ impl Recognizer {
             },
         )?;
         Ok(rows.finish())
+    }
+
+    /// The frames of a clip; see [`clip::source`].
+    fn clip(&self, paths: Vec<PathBuf>, pictures: bool, fps: Option<f64>, options: ClipOptions) -> PyResult<Clip> {
+        process::check()?;
+        let source = clip::source(paths, pictures, fps)?;
+        Clip::open(&source, options, Arc::clone(&self.inner), &self.detector, self.batch_size)
     }
 
     /// `[faces, width]`: the network's embedding of every face.
@@ -212,7 +227,7 @@ impl Recognizer {
                 return Ok(());
             }
             let read = |(picture, name): (Picture, String)| (name, picture.read(&self.limits));
-            take(py.detach(|| work(batch.into_iter().map(read).collect()))?)?;
+            take(py.detach(|| work(batch.into_par_iter().map(read).collect()))?)?;
         }
     }
 
@@ -230,12 +245,11 @@ impl Recognizer {
             });
         }
         let mut faces = images.iter().zip(self.inner.recognise(&images));
-        let prediction = |input| {
+        let mut prediction = |input| {
             let (image, faces) = faces.next().expect("faces for every picture");
             let (width, height) = image.dimensions();
             Prediction { input, frame: 0, timestamp: None, width, height, faces }
         };
-        let mut prediction = prediction;
         Ok(places.into_iter().map(|place| place.map(&mut prediction)).collect())
     }
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def command(binary):
         return json.loads(ran.stdout), ran.stderr
 
     return run
+
+
+@pytest.fixture
+def ctrl_c():
+    """Sends Ctrl-C, which Python hears as at a terminal: a shell lets what it starts in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -145,10 +145,12 @@ def test_tables_archives_and_data_sets(cluster, tmp_path):
     content = [(PHOTOS / name).read_bytes() for name in names]
     table = pa.table({"path": [*names, "gone"], "bytes": pa.array([*content, None], pa.binary())})
     pq.write_table(table, tmp_path / "table.parquet", row_group_size=2)
-    with tarfile.open(tmp_path / "shard-000.tar", "w") as archive:
-        for name in names:
-            archive.add(PHOTOS / name, arcname=name)
+    for shard, mode in {"000.tar": "w", "002.tar.gz": "w:gz", "003.tgz": "w:gz", "004.tar.xz": "w:xz"}.items():
+        with tarfile.open(tmp_path / f"shard-{shard}", mode) as archive:
+            for name in names:
+                archive.add(PHOTOS / name, arcname=name)
     (tmp_path / "shard-001.tar").write_bytes((tmp_path / "shard-000.tar").read_bytes()[:20_000])
+    (tmp_path / "shard-005.tgz").write_bytes((tmp_path / "shard-003.tgz").read_bytes()[:20_000])
 
     def counts(faces):
         rows = pa.concat_tables(ray.get(faces.to_arrow_refs())).to_pylist()
@@ -160,10 +162,11 @@ def test_tables_archives_and_data_sets(cluster, tmp_path):
     whole = {"astronaut.jpg": 1, "none.jpg": 0, "several.jpg": 3}
     found, errors = counts(emoxide.ray.analyze(str(tmp_path / "table.parquet"), concurrency=1))
     assert (found, errors) == ({**whole, "gone": 0}, ["the cell is empty"])
-    found, errors = counts(emoxide.ray.analyze(str(tmp_path / "shard-000.tar"), concurrency=1))
-    assert (found, errors) == (whole, [])
-    found, errors = counts(emoxide.ray.analyze(str(tmp_path / "shard-001.tar"), concurrency=1))
-    assert len(errors) == 1 and "several.jpg" not in found
+    for shard in ("000.tar", "002.tar.gz", "003.tgz", "004.tar.xz"):
+        assert counts(emoxide.ray.analyze(str(tmp_path / f"shard-{shard}"), concurrency=1)) == (whole, []), shard
+    for shard in ("001.tar", "005.tgz"):
+        found, errors = counts(emoxide.ray.analyze(str(tmp_path / f"shard-{shard}"), concurrency=1))
+        assert len(errors) == 1 and "several.jpg" not in found, shard
     read = ray.data.read_binary_files([str(PHOTOS / name) for name in names], include_paths=True)
     assert counts(emoxide.ray.analyze(read, concurrency=1)) == (whole, [])
     read = ray.data.read_images([str(PHOTOS / name) for name in names], include_paths=True)

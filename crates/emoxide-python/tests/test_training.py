@@ -1,8 +1,6 @@
 """Recipes, from Python."""
 
 import json
-import os
-import signal
 import subprocess
 from pathlib import Path
 
@@ -49,14 +47,14 @@ def test_recipes_are_files_texts_or_dictionaries(drawn, tmp_path, monkeypatch):
     assert "max_steps = 1" in resolved[0]
 
 
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(drawn, tmp_path):
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(drawn, tmp_path, ctrl_c):
     options = {"set": {**SHORT, "schedule.epochs": 3}}
     whole, parts = [], []
     emoxide.train(QUICK, drawn, out=tmp_path / "whole", on_epoch=whole.append, **options)
 
     def interrupt(row):
         parts.append(row)
-        os.kill(os.getpid(), signal.SIGINT)
+        ctrl_c()
 
     with pytest.raises(KeyboardInterrupt):
         emoxide.train(QUICK, drawn, out=tmp_path / "parts", on_epoch=interrupt, **options)

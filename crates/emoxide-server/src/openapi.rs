@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
 use axum::routing::get;
+use emoxide::recognizer::NOTICES;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
@@ -15,8 +16,6 @@ use crate::State;
 #[openapi(
     info(
         title = "emoxide",
-        description = "Expressions of faces. A face shows an expression, not a feeling. Inferring emotions of people at work or in \
-                       education is prohibited in the EU (AI Act, Art. 5(1)(f)) save for medical or safety reasons.",
         license(name = "MIT OR Apache-2.0")
     ),
     security((), ("token" = [])),
@@ -36,7 +35,9 @@ impl Modify for TokenScheme {
 
 /// The document before any route is in it.
 pub(crate) fn document() -> OpenApi {
-    Head::openapi()
+    let mut document = Head::openapi();
+    document.info.description = Some(format!("Expressions of faces. {}", NOTICES.join(" ")));
+    document
 }
 
 /// The route of the finished document.

@@ -6,7 +6,7 @@ use burn::backend::capture::CaptureBackend;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{CapturedGraph, Device, Tensor, TensorData, TensorId};
 use burn_ir::OperationIr;
-use emoxide::models::{Classifier, Network};
+use emoxide::models::{Classifier, Network, ParameterName};
 use emoxide::zoo::Model;
 
 use super::form::{form, name, tensors};
@@ -194,24 +194,20 @@ fn id<const D: usize>(tensor: &Tensor<D>) -> TensorId {
 /// Gathers the names of parameters.
 #[derive(Default)]
 struct Names {
-    path: Vec<String>,
+    name: ParameterName,
     found: HashMap<TensorId, String>,
 }
 
 impl ModuleVisitor for Names {
     fn enter_module(&mut self, name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.path.push(name.to_owned());
-        }
+        self.name.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.path.pop();
-        }
+        self.name.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.insert(id(&param.val()), self.path.join("."));
+        self.found.insert(id(&param.val()), self.name.joined());
     }
 }

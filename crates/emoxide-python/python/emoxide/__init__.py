@@ -10,7 +10,8 @@ Art. 5(1)(f)) save for medical or safety reasons.
 """
 
 from ._emoxide import __version__
-from ._errors import DataError, DeviceError, EmoxideError, ImageError, ModelError, TrainingError
+from ._clips import Clip
+from ._errors import DataError, DeviceError, EmoxideError, ImageError, ModelError, TrainingError, VideoError
 from ._models import devices, models
 from ._recognizer import Recognizer
 from ._results import Box, Face, Prediction
@@ -18,6 +19,7 @@ from ._training import Run, draw_faces, train
 
 __all__ = [
     "Box",
+    "Clip",
     "DataError",
     "DeviceError",
     "EmoxideError",
@@ -28,6 +30,7 @@ __all__ = [
     "Recognizer",
     "Run",
     "TrainingError",
+    "VideoError",
     "__version__",
     "devices",
     "draw_faces",

@@ -1,5 +1,12 @@
 """What goes wrong. The texts are those of the command line: what, where and what to do next."""
 
+from __future__ import annotations
+
+from typing import Literal
+
+#: What becomes of a picture that cannot be read: an exception, or something in its place that says why.
+Errors = Literal["raise", "keep"]
+
 
 class EmoxideError(Exception):
     """Everything that emoxide raises, but for arguments that cannot be (``TypeError``, ``ValueError``)."""
@@ -7,6 +14,10 @@ class EmoxideError(Exception):
 
 class ImageError(EmoxideError):
     """A picture that cannot be read."""
+
+
+class VideoError(EmoxideError):
+    """A video that cannot be read, or is damaged."""
 
 
 class ModelError(EmoxideError):
@@ -25,5 +36,12 @@ class TrainingError(EmoxideError):
     """A recipe that cannot be trained, or a run that went wrong."""
 
 
-for _error in (EmoxideError, ImageError, ModelError, DeviceError, DataError, TrainingError):
+for _error in (EmoxideError, ImageError, VideoError, ModelError, DeviceError, DataError, TrainingError):
     _error.__module__ = "emoxide"
+
+
+def keep_errors(errors: str) -> bool:
+    """Whether it is ``"keep"``."""
+    if errors not in ("raise", "keep"):
+        raise ValueError(f"errors is {errors!r}; it may be 'raise' or 'keep'")
+    return errors == "keep"

@@ -12,12 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from . import _emoxide
-from ._errors import ImageError
+from ._clips import Clip, ClipOptions, Video, paths
+from ._errors import Errors, ImageError, keep_errors
 from ._pictures import Picture, gather, is_many
 from ._results import Prediction
 from ._training import Data, sources
-
-Errors = Literal["raise", "keep"]
 
 
 class Recognizer:
@@ -124,7 +123,7 @@ class Recognizer:
             ImageError: A picture cannot be read.
             TypeError, ValueError: Something that is no picture.
         """
-        keep = _keep(errors)
+        keep = keep_errors(errors)
         names, pictures = gather(images, names)
         _raise_first(pictures, keep)
         answers = self._native.predict(names, pictures, keep)
@@ -151,10 +150,54 @@ class Recognizer:
         Returns:
             A row a face, and one for a picture without any, with the columns of ``emoxide predict --format csv``.
         """
-        keep = _keep(errors)
+        keep = keep_errors(errors)
         names, pictures = gather(images, names)
         _raise_first(pictures, keep)
         return pa.table(self._native.table(names, pictures, keep))
+
+    def predict_video(
+        self,
+        video: Video,
+        *,
+        name: str | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        skip_frames: int = 0,
+        track: bool = True,
+        max_lost: float = 3.0,
+        smooth: float | None = None,
+        fps: float | None = None,
+    ) -> Clip:
+        """The faces of a clip, frame by frame; a face keeps its number from frame to frame.
+
+        Videos are read through ffmpeg. ``batch_size`` frames are read and answered together: give the recogniser a small one for a
+        camera.
+
+        Args:
+            video: A video file, ``"camera:0"``, a folder of pictures or a pattern such as ``"frames/%04d.png"``, or a list of the paths
+                of pictures.
+            name: What the clip is called in the result and in errors; by default its path.
+            start: First second of the clip that is wanted.
+            end: Second that is not wanted any more.
+            skip_frames: Frames to leave out behind each one that is used.
+            track: Follow faces; otherwise ``face_id`` counts the faces of each frame.
+            max_lost: A face that comes back after so many seconds or less keeps its number.
+            smooth: Time constant in seconds over which each face's probabilities are smoothed.
+            fps: Pictures a second where ``video`` is pictures; 25 by default.
+
+        Returns:
+            An iterator of :class:`Prediction`, one a frame, that reads as it goes; its method ``table`` gives all of them at once.
+
+        Raises:
+            VideoError: The video cannot be read, or ffmpeg is not there.
+            TypeError, ValueError: An argument that cannot be.
+        """
+        if skip_frames < 0:
+            raise ValueError(f"skip_frames is {skip_frames}; it is a number of frames from 0")
+        frames, are_pictures = paths(video)
+        name = name or (frames[0] if frames else "clip")
+        options = ClipOptions(name, start, end, skip_frames, smooth, track, max_lost)
+        return Clip(self._native.clip(frames, are_pictures, fps, options))
 
     def embed(self, images: Any, *, names: Any = None) -> npt.NDArray[np.float32]:
         """What the network makes of faces before it classifies them.
@@ -236,12 +279,6 @@ def _classes(classes: int | str | Sequence[str] | None) -> str | None:
     if classes is None or isinstance(classes, str):
         return classes
     return str(classes) if isinstance(classes, int) else ",".join(classes)
-
-
-def _keep(errors: str) -> bool:
-    if errors not in ("raise", "keep"):
-        raise ValueError(f"errors is {errors!r}; it may be 'raise' or 'keep'")
-    return errors == "keep"
 
 
 def _raise_first(pictures: list[Any], keep: bool) -> None:

@@ -21,7 +21,8 @@ class Box:
 class Face:
     """One face and its expression."""
 
-    #: Number of the face within its picture, from 0, in the detector's order: the largest first.
+    #: Number of the face within its picture, from 0, in the detector's order: the largest first. In a clip, the number that it keeps
+    #: from frame to frame.
     face_id: int
     #: Where it is, clamped to the picture.
     box: Box
@@ -42,24 +43,27 @@ class Face:
 
 @dataclass(frozen=True)
 class Prediction:
-    """All faces of one picture."""
+    """All faces of one picture, or of one frame of a clip."""
 
-    #: Name of the picture: its path, or what it was called in ``names``.
+    #: Name of the picture or clip: its path, or what it was called.
     input: str
     #: Its faces; empty where there is none.
     faces: tuple[Face, ...]
-    #: Frame of a video, 0 for a picture.
+    #: Number of the frame in its clip, from 0; 0 for a picture.
     frame: int = 0
+    #: When the clip shows it, in seconds from its beginning; ``None`` for a picture.
+    timestamp: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``emoxide predict --format json`` writes for the picture."""
-        return {"input": self.input, "frame": self.frame, "faces": [face.to_dict() for face in self.faces]}
+        shown = {} if self.timestamp is None else {"timestamp": self.timestamp}
+        return {"input": self.input, "frame": self.frame, **shown, "faces": [face.to_dict() for face in self.faces]}
 
     @classmethod
     def from_json(cls, text: str) -> Prediction:
         """Reads one object of ``emoxide predict --format json`` or a line of ``ndjson``."""
         fields = json.loads(text)
-        return cls(fields["input"], tuple(map(_face, fields["faces"])), fields["frame"])
+        return cls(fields["input"], tuple(map(_face, fields["faces"])), fields["frame"], fields.get("timestamp"))
 
 
 def _face(fields: dict[str, Any]) -> Face:

@@ -14,6 +14,7 @@ use burn::optim::{
     StateSink, StateSource,
 };
 use burn::tensor::{Device, Tensor};
+use emoxide::models::ParameterName;
 use serde::{Deserialize, Serialize};
 
 pub use config::{Adam, Adamw, Factors, OptimiserConfig, Sgd};
@@ -99,7 +100,7 @@ impl Optimiser {
     pub fn step<M: Module>(&mut self, rate: f64, module: M, gradients: GradientsParams) -> M {
         let scale = self.clip_norm.and_then(|limit| clip_factor(&module, &gradients, limit));
         let (factors, states) = (&self.factors, &mut self.states);
-        let [path, name] = [Vec::new(), Vec::new()];
+        let (path, name) = (Vec::new(), ParameterName::default());
         match &self.rules {
             Rules::Sgd(pair) => module.map(&mut Stepper { pair, rate, gradients, scale, factors, states, path, name }),
             Rules::Adam(pair) => module.map(&mut Stepper { pair, rate, gradients, scale, factors, states, path, name }),
@@ -213,13 +214,13 @@ struct Stepper<'a, O> {
     states: &'a mut HashMap<String, DynState>,
     path: Vec<String>,
     /// The path without the variants of enums.
-    name: Vec<String>,
+    name: ParameterName,
 }
 
 impl<O> Stepper<'_, O> {
     /// The rate of the parameter that is being visited.
     fn rate(&self) -> f64 {
-        let name = self.name.join(".");
+        let name = self.name.joined();
         // What lies in another part stands behind it.
         let factor = self.factors.iter().rev().find(|(part, _)| is_below(&name, part));
         self.rate * factor.map_or(1.0, |(_, factor)| *factor)
@@ -234,41 +235,33 @@ fn is_below(name: &str, part: &str) -> bool {
 /// The names of all parameters, without the variants of enums.
 #[derive(Default)]
 struct Names {
-    path: Vec<String>,
+    name: ParameterName,
     found: Vec<String>,
 }
 
 impl ModuleVisitor for Names {
     fn enter_module(&mut self, name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.path.push(name.to_owned());
-        }
+        self.name.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.path.pop();
-        }
+        self.name.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
-        self.found.push(self.path.join("."));
+        self.found.push(self.name.joined());
     }
 }
 
 impl<O: Optimizer> ModuleMapper for Stepper<'_, O> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.push(name.to_owned());
-        if !container.starts_with("Enum:") {
-            self.name.push(name.to_owned());
-        }
+        self.name.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, container: &str) {
         self.path.pop();
-        if !container.starts_with("Enum:") {
-            self.name.pop();
-        }
+        self.name.exit(container);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -9,6 +9,9 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use super::ImageError;
 
+/// Endings of the names of picture files, in small letters: what is taken for a picture where a folder is read.
+pub const ENDINGS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "jfif"];
+
 /// What [`decode`] refuses to take on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -14,7 +14,7 @@ mod warp;
 
 pub(crate) use area::{Window, area_rows};
 pub use crop::{centre, window};
-pub use decode::{Limits, decode};
+pub use decode::{ENDINGS, Limits, decode};
 pub use error::ImageError;
 pub use image::RgbImage;
 pub use resize::{Filter, resize};

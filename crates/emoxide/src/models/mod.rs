@@ -32,6 +32,7 @@ mod iresnet;
 mod local_transformer;
 mod mobilenet;
 mod names;
+mod parameter_name;
 mod pcm;
 mod resnet;
 mod transfer;
@@ -53,6 +54,7 @@ pub use local_transformer::{
     LocalBase, LocalDrop, LocalDropConfig, LocalDropKind, LocalTransformer, LocalTransformerConfig, PlainConfig,
 };
 pub use mobilenet::{InvertedStage, MobileNet, MobileNetConfig};
+pub use parameter_name::ParameterName;
 pub use pcm::{
     FaceTrunkConfig, GlobalInput, GlobalVector, MshConfig, Pcm, PcmBase, PcmConfig, Predict, TokenLayout, Xavier,
 };
@@ -216,13 +218,13 @@ pub fn parameters(network: &impl Module) -> usize {
 
 /// As [`parameters`], of the parameters whose names are `wanted`.
 fn count(network: &impl Module, wanted: impl Fn(&str) -> bool) -> usize {
-    let mut count = Count { path: Vec::new(), wanted, total: 0 };
+    let mut count = Count { name: ParameterName::default(), wanted, total: 0 };
     network.visit(&mut count);
     count.total
 }
 
 struct Count<W> {
-    path: Vec<String>,
+    name: ParameterName,
     wanted: W,
     total: usize,
 }
@@ -238,20 +240,16 @@ impl ModuleVisitor for Draw {
 
 impl<W: Fn(&str) -> bool> ModuleVisitor for Count<W> {
     fn enter_module(&mut self, name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.path.push(name.to_owned());
-        }
+        self.name.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.path.pop();
-        }
+        self.name.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let running = self.path.last().is_some_and(|name| name.starts_with("running_"));
-        if !running && (self.wanted)(&self.path.join(".")) {
+        let running = self.name.leaf().starts_with("running_");
+        if !running && (self.wanted)(&self.name.joined()) {
             self.total += param.lazy_shape().num_elements();
         }
     }

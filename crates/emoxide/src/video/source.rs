@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::VideoError;
+use crate::image::ENDINGS;
 
 /// Frames a second of a sequence that does not say.
 pub const DEFAULT_FPS: f64 = 25.0;
-
-/// Endings of pictures that a sequence's folder may hold.
-const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "jfif"];
 
 /// Where frames come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +25,12 @@ pub enum Source {
 }
 
 impl Source {
+    /// The camera that a text names: `camera:0`, or a device file of Linux.
+    pub fn camera(text: &str) -> Option<Self> {
+        let name = text.strip_prefix("camera:").or_else(|| text.starts_with("/dev/video").then_some(text));
+        name.map(|name| Self::Camera(name.to_owned()))
+    }
+
     /// The pictures of a folder by name, of a pattern such as `frames/%04d.png` by number, or those listed by the caller.
     pub fn sequence(pattern: &Path, fps: f64) -> Result<Self, VideoError> {
         let empty = || VideoError::EmptySequence(pattern.display().to_string());
@@ -61,7 +65,7 @@ fn folder(folder: &Path) -> Result<Vec<PathBuf>, VideoError> {
     for entry in fs_err::read_dir(folder)? {
         let path = entry?.path();
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        if ending.is_some_and(|ending| PICTURES.contains(&ending.as_str())) && path.is_file() {
+        if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && path.is_file() {
             paths.push(path);
         }
     }

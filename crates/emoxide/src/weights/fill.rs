@@ -13,7 +13,7 @@ use super::arrange::arrange;
 use super::keys::{KeyMap, LinearLayout, Renamer};
 use super::start::StemWeights;
 use super::{Head, WeightsError};
-use crate::models::{Network, NetworkConfig};
+use crate::models::{Network, NetworkConfig, ParameterName};
 
 /// How one file fills a network.
 pub(super) struct Filling<'a> {
@@ -55,7 +55,7 @@ pub(super) struct Place {
 /// Gathers the places of a network by name.
 #[derive(Default)]
 pub(super) struct Places {
-    path: Vec<String>,
+    name: ParameterName,
     linear: bool,
     pub(super) found: BTreeMap<String, Place>,
 }
@@ -74,21 +74,17 @@ impl Places {
 
 impl ModuleVisitor for Places {
     fn enter_module(&mut self, name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.path.push(name.to_owned());
-        }
+        self.name.enter(name, container);
         self.linear = container == "Struct:Linear";
     }
 
     fn exit_module(&mut self, _name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.path.pop();
-        }
+        self.name.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let place = Place { shape: param.lazy_shape().to_vec(), linear: self.linear && D == 2 };
-        self.found.insert(self.path.join("."), place);
+        self.found.insert(self.name.joined(), place);
     }
 }
 

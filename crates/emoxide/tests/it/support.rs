@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, bridge};
-use emoxide::models::{FaceHead, IrConfig, Network, NetworkConfig};
+use emoxide::models::{FaceHead, IrConfig, Network, NetworkConfig, ParameterName};
 use emoxide::weights::{Head, import};
 use emoxide_testing::{Values, portable};
 
@@ -58,7 +58,7 @@ pub(crate) fn named_network(
 
 /// Values by PyTorch's name and in PyTorch's layout: of the parameters' gradients, or of the running statistics.
 pub(crate) struct Gather<'a> {
-    path: Vec<String>,
+    name: ParameterName,
     linear: bool,
     gradients: &'a Gradients,
     pub(crate) gradient: BTreeMap<String, Option<Vec<f32>>>,
@@ -68,7 +68,13 @@ pub(crate) struct Gather<'a> {
 impl<'a> Gather<'a> {
     pub(crate) fn from(network: &Network, gradients: &'a Gradients) -> Self {
         let empty = BTreeMap::new;
-        let mut gather = Self { path: vec![], linear: false, gradients, gradient: empty(), statistic: BTreeMap::new() };
+        let mut gather = Self {
+            name: ParameterName::default(),
+            linear: false,
+            gradients,
+            gradient: empty(),
+            statistic: BTreeMap::new(),
+        };
         network.visit(&mut gather);
         gather
     }
@@ -76,20 +82,16 @@ impl<'a> Gather<'a> {
 
 impl ModuleVisitor for Gather<'_> {
     fn enter_module(&mut self, name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.path.push(name.to_owned());
-        }
+        self.name.enter(name, container);
         self.linear = container == "Struct:Linear";
     }
 
     fn exit_module(&mut self, _name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.path.pop();
-        }
+        self.name.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let name = self.path.join(".");
+        let name = self.name.joined();
         if name.contains("running_") {
             self.statistic.insert(name, param.val().values());
             return;

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use emoxide::image::Limits;
 use emoxide::recognizer::{Crop, Prediction, Recognizer};
+use rayon::prelude::*;
 
 use super::Job;
 use crate::inputs::Input;
@@ -19,8 +20,9 @@ pub(super) fn run(job: &mut Job<'_>, recognizer: &Recognizer, inputs: &[Input]) 
     for chunk in inputs.chunks(usize::from(arguments.batch_size)) {
         let mut names = Vec::new();
         let mut images = Vec::new();
-        for input in chunk {
-            match input.picture(&limits) {
+        let pictures: Vec<_> = chunk.par_iter().map(|input| input.picture(&limits)).collect();
+        for (input, picture) in chunk.iter().zip(pictures) {
+            match picture {
                 Ok(image) => {
                     names.push(input.name());
                     images.push(image);

@@ -36,8 +36,8 @@ def analyze(
     """Finds the faces of many pictures, and says what they express.
 
     Args:
-        images: A folder (with all folders in it), pictures, ``*.parquet`` files, WebDataset ``*.tar`` files, a folder of either, or a list
-            of those, local or at an address that Arrow's file systems know (``s3://``, ``gs://``); or a Ray data set with the
+        images: A folder (with all folders in it), pictures, ``*.parquet`` files, WebDataset ``*.tar`` files (also compressed ones), a folder of
+            either, or a list of those, local or at an address that Arrow's file systems know (``s3://``, ``gs://``); or a Ray data set with the
             files' bytes, or pictures as arrays ``[height, width, 3]`` of ``uint8``, in ``column``.
         model: ``"default"`` or a checkpoint, which every node must be able to read at this path.
         output: Folder for Parquet files, one a part, and the manifest that names the parts. A second run with the same

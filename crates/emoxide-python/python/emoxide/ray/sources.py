@@ -16,8 +16,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from .._emoxide import ENDINGS
+
 #: Endings that are taken for pictures where a folder or an archive is read, as ``emoxide predict`` does.
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jfif")
+PICTURES = tuple(f".{ending}" for ending in ENDINGS)
+#: Endings of archives. Compressed ones are read so by Arrow, or by `tarfile` what Arrow does not know.
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 #: Columns that name a picture in a table, in order.
 NAMES = ("input", "path", "__key__")
 #: A part's files: what each is, and for a table which of its row groups.
@@ -85,8 +89,7 @@ def plan(images: Sequence[str], part_size: int, column: str) -> Parts:
         if not found:
             raise FileNotFoundError(f"{named}: the folder holds no pictures, Parquet files or archives")
         for path in found:
-            ending = posixpath.splitext(path)[1].lower()
-            if ending == ".parquet":
+            if path.lower().endswith(".parquet"):
                 if system.get_file_info(path).type == fs.FileType.NotFound:
                     raise FileNotFoundError(f"{scheme}{path}: no such file")
                 with system.open_input_file(path) as file:
@@ -96,7 +99,7 @@ def plan(images: Sequence[str], part_size: int, column: str) -> Parts:
                 for group in range(groups):
                     add("table", scheme + path, group)
             else:
-                add("archive" if ending == ".tar" else "file", scheme + path)
+                add("archive" if path.lower().endswith(ARCHIVES) else "file", scheme + path)
     return Parts(pa.table(rows, schema=SCHEMA))
 
 
@@ -104,7 +107,7 @@ def _listed(system: fs.FileSystem, folder: str) -> list[str]:
     """The files of a folder and of those in it that can be read, sorted. Tables and archives that are hidden, or in a folder that is,
     are left out, such as the manifest of an output."""
     infos = system.get_file_info(fs.FileSelector(folder, recursive=True))
-    wanted = (*PICTURES, ".parquet", ".tar")
+    wanted = (*PICTURES, *ARCHIVES, ".parquet")
     found = (info.path for info in infos if info.type == fs.FileType.File and info.path.lower().endswith(wanted))
 
     def hidden(path: str) -> bool:
@@ -130,7 +133,7 @@ def read(part: pa.Table, column: str) -> Iterator[Picture]:
 
 
 def _archive(system: fs.FileSystem, path: str, name: str) -> Iterator[Picture]:
-    with system.open_input_stream(path) as file, tarfile.open(fileobj=file, mode="r|") as archive:
+    with system.open_input_stream(path) as file, tarfile.open(fileobj=file, mode="r|*") as archive:
         for member in archive:
             if not (member.isfile() and member.name.lower().endswith(PICTURES)):
                 continue
