@@ -8,7 +8,9 @@ pub mod card;
 pub mod check;
 mod error;
 mod file;
+mod metadata;
 pub mod onnx;
 
 pub use error::ExportError;
 pub use file::Staged;
+pub use metadata::metadata;

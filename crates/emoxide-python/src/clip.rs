@@ -2,35 +2,20 @@
 
 use std::convert::Infallible;
 use std::iter::from_fn;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use emoxide::image::{Limits, RgbImage};
 use emoxide::labels::Classes;
-use emoxide::preprocess::DetectorConfig;
 use emoxide::recognizer::{Prediction, Recognizer, Wanted};
-use emoxide::video::{
-    Analysis, DEFAULT_FPS, FollowOptions, Follower, Frames, Selection, Source, TrackerConfig, VideoError,
-};
+use emoxide::video::{Analysis, DEFAULT_FPS, FollowOptions, Follower, Frames, Selection, Source, VideoError};
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::{FromPyObject, PyErr, PyResult, Python, pyclass, pymethods};
+use pyo3::{PyErr, PyResult, Python, pyclass, pymethods};
 
 use crate::error::{self, exceptions};
 use crate::process;
 use crate::recognizer::json;
 use crate::table::{Rows, Table};
-
-/// What Python asks of a clip.
-#[derive(FromPyObject)]
-pub(crate) struct ClipOptions {
-    name: String,
-    start: f64,
-    end: Option<f64>,
-    skip_frames: usize,
-    smooth: Option<f64>,
-    track: bool,
-    max_lost: f64,
-}
 
 /// Predictions of the frames, or what was wrong with one.
 type Predictions = Box<dyn Iterator<Item = Result<Prediction, VideoError>> + Send>;
@@ -40,14 +25,27 @@ type Predictions = Box<dyn Iterator<Item = Result<Prediction, VideoError>> + Sen
 pub(crate) struct Clip {
     name: String,
     classes: Classes,
-    frames: Mutex<Predictions>,
+    /// Nothing once the clip is dropped.
+    frames: Mutex<Option<Predictions>>,
+    /// The process that reads it.
+    process: u32,
+}
+
+impl Drop for Clip {
+    fn drop(&mut self) {
+        // The decoder of a process that was forked is that of the first one, and its threads are not here to be waited for.
+        if std::process::id() != self.process {
+            let frames = self.frames.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(frames.take());
+        }
+    }
 }
 
 #[pymethods]
 impl Clip {
     /// The prediction of the next frame as JSON, `None` at the end.
     fn next(&self, py: Python<'_>) -> PyResult<Option<String>> {
-        let shown = self.step(py)?.transpose().map_err(|error| self.unreadable(&error))?;
+        let shown = self.step(py)?.transpose().map_err(|error| refused(&self.name, &error))?;
         shown.as_ref().map(json).transpose()
     }
 
@@ -57,8 +55,8 @@ impl Clip {
         while let Some(next) = self.step(py)? {
             match next {
                 Ok(prediction) => rows.add(&prediction),
-                Err(error) if keep => rows.add_error(self.name.clone(), &error.to_string()),
-                Err(error) => return Err(self.unreadable(&error)),
+                Err(error) if keep => rows.add_error(self.name.clone(), error.frame(), &error.to_string()),
+                Err(error) => return Err(refused(&self.name, &error)),
             }
         }
         Ok(rows.finish())
@@ -68,19 +66,15 @@ impl Clip {
 impl Clip {
     /// Opens a clip; `batch` frames are answered together.
     pub(crate) fn open(
+        name: String,
         source: &Source,
-        options: ClipOptions,
+        selection: Selection,
+        following: &FollowOptions,
         recognizer: Arc<Recognizer>,
-        detector: &DetectorConfig,
         batch: usize,
     ) -> PyResult<Self> {
-        let ClipOptions { name, start, end, skip_frames: skip, smooth, track, max_lost } = options;
-        let tracker = TrackerConfig { max_lost, ..TrackerConfig::following(detector) };
-        let min_confidence = recognizer.options().min_confidence;
-        let following = FollowOptions { tracker: track.then_some(tracker), smooth, min_confidence };
-        let follower = Follower::new(&following).map_err(error::argument)?;
-        let selection = Selection { start, end, skip, first: 0 };
-        let frames = Frames::open(source, selection, Limits::default()).map_err(|error| unreadable(&name, &error))?;
+        let follower = Follower::new(following).map_err(error::argument)?;
+        let frames = Frames::open(source, selection, Limits::default()).map_err(|error| refused(&name, &error))?;
         let classes = recognizer.classes().clone();
         let wanted = Wanted { search: follower.search(), ..Wanted::default() };
         let recognise = move |images: &[RgbImage]| {
@@ -92,45 +86,47 @@ impl Clip {
             let Ok(shown) = analysis.next()?;
             Some(shown.map(|shown| shown.prediction))
         });
-        Ok(Self { name, classes, frames: Mutex::new(Box::new(predictions)) })
+        let frames = Mutex::new(Some(Box::new(predictions) as Predictions));
+        Ok(Self { name, classes, frames, process: std::process::id() })
     }
 
     fn step(&self, py: Python<'_>) -> PyResult<Option<Result<Prediction, VideoError>>> {
         process::check()?;
         py.check_signals()?;
-        Ok(py.detach(|| self.frames.lock().unwrap_or_else(PoisonError::into_inner).next()))
-    }
-
-    fn unreadable(&self, error: &VideoError) -> PyErr {
-        unreadable(&self.name, error)
+        Ok(py.detach(|| self.frames.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.next()))
     }
 }
 
 /// Where the frames come from: the path of a video, `camera:0`, a folder or a pattern such as `frames/%04d.png`; or the paths of
 /// pictures. Pictures are shown `fps` a second.
-pub(crate) fn source(paths: Vec<PathBuf>, pictures: bool, fps: Option<f64>) -> PyResult<Source> {
+pub(crate) fn source(name: &str, paths: Vec<PathBuf>, pictures: bool, fps: Option<f64>) -> PyResult<Source> {
     let rate = fps.unwrap_or(DEFAULT_FPS);
     if pictures {
-        return Source::pictures(paths, rate).map_err(error::argument);
+        return Source::pictures(paths, rate).map_err(|error| refused(name, &error));
     }
     let [path] = <[PathBuf; 1]>::try_from(paths).map_err(|_| PyTypeError::new_err("a clip has one path"))?;
-    if path.is_dir() || (!path.exists() && path.to_string_lossy().contains('%')) {
-        return Source::sequence(&path, rate).map_err(error::argument);
+    if path.is_dir() || (!path.exists() && is_pattern(&path)) {
+        return Source::sequence(&path, rate).map_err(|error| refused(name, &error));
     }
-    if fps.is_some() {
+    let camera = Source::camera(&path.to_string_lossy());
+    if fps.is_some() && (camera.is_some() || path.exists()) {
         return Err(PyValueError::new_err(format!(
-            "fps: {} says by itself when its frames are shown; pictures do not",
-            path.display()
+            "fps: {name} says by itself when its frames are shown; pictures do not"
         )));
     }
-    Ok(Source::camera(&path.to_string_lossy()).unwrap_or(Source::File(path)))
+    Ok(camera.unwrap_or(Source::File(path)))
 }
 
-fn unreadable(name: &str, error: &VideoError) -> PyErr {
+/// Whether the name of a file has a place for a number, such as `%04d`.
+fn is_pattern(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split('%').skip(1).any(|rest| rest.trim_start_matches(|digit: char| digit.is_ascii_digit()).starts_with('d'))
+}
+
+fn refused(name: &str, error: &VideoError) -> PyErr {
     let text = format!("{name}: {error}");
-    if let VideoError::Range { .. } = error {
-        PyValueError::new_err(text)
-    } else {
-        exceptions::VideoError::new_err(text)
+    match error {
+        VideoError::Range { .. } | VideoError::FrameRate(_) => PyValueError::new_err(text),
+        _ => exceptions::VideoError::new_err(text),
     }
 }

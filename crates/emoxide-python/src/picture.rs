@@ -31,7 +31,9 @@ impl Picture {
             return Ok(Self::Encoded(bytes.as_bytes().to_vec()));
         }
         if value.is_instance_of::<PyException>() {
-            return Ok(Self::Missing(value.str()?.to_string()));
+            let reason = value.str()?.to_string();
+            let unnamed = reason.strip_prefix(name).and_then(|reason| reason.strip_prefix(": "));
+            return Ok(Self::Missing(unnamed.unwrap_or(&reason).to_owned()));
         }
         Ok(Self::File(value.extract()?))
     }

@@ -1,6 +1,6 @@
 //! The recogniser, shared by all threads of the interpreter.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use emoxide::image::{Limits, RgbImage};
 use emoxide::labels::Classes;
 use emoxide::preprocess::DetectorConfig;
 use emoxide::recognizer::{self as recognizer, Options, Prediction, Search, Wanted};
+use emoxide::video::{FollowOptions, Selection, TrackerConfig};
 use emoxide::zoo::{Executor, Precision, Why};
 use numpy::{PyArray2, PyArrayMethods, ToPyArray};
 use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
@@ -17,7 +18,7 @@ use pyo3::{Bound, IntoPyObjectExt, Py, PyAny, PyErr, PyResult, Python, pyclass, 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::clip::{self, Clip, ClipOptions};
+use crate::clip::{self, Clip};
 use crate::error::{self, exceptions};
 use crate::picture::Picture;
 use crate::table::{Rows, Table};
@@ -102,7 +103,7 @@ impl Recognizer {
     fn predict(
         &self,
         py: Python<'_>,
-        names: Vec<String>,
+        names: Vec<OsString>,
         pictures: &Bound<'_, PyList>,
         keep: bool,
     ) -> PyResult<Vec<Py<PyAny>>> {
@@ -127,7 +128,7 @@ impl Recognizer {
     }
 
     /// The rows of all pictures; with `keep`, a column with the reasons for those that cannot be read.
-    fn table(&self, py: Python<'_>, names: Vec<String>, pictures: &Bound<'_, PyList>, keep: bool) -> PyResult<Table> {
+    fn table(&self, py: Python<'_>, names: Vec<OsString>, pictures: &Bound<'_, PyList>, keep: bool) -> PyResult<Table> {
         let mut rows = Rows::new(self.inner.classes(), keep);
         self.batches(
             py,
@@ -138,7 +139,7 @@ impl Recognizer {
                 for prediction in found {
                     match prediction {
                         Ok(prediction) => rows.add(&prediction),
-                        Err((name, reason)) => rows.add_error(name, &reason),
+                        Err((name, reason)) => rows.add_error(name, None, &reason),
                     }
                 }
                 Ok(())
@@ -148,17 +149,41 @@ impl Recognizer {
     }
 
     /// The frames of a clip; see [`clip::source`].
-    fn clip(&self, paths: Vec<PathBuf>, pictures: bool, fps: Option<f64>, options: ClipOptions) -> PyResult<Clip> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the arguments of the method in Python, which has names for them"
+    )]
+    fn clip(
+        &self,
+        py: Python<'_>,
+        paths: Vec<PathBuf>,
+        pictures: bool,
+        name: OsString,
+        start: f64,
+        end: Option<f64>,
+        skip_frames: usize,
+        track: bool,
+        max_lost: f64,
+        smooth: Option<f64>,
+        fps: Option<f64>,
+    ) -> PyResult<Clip> {
         process::check()?;
-        let source = clip::source(paths, pictures, fps)?;
-        Clip::open(&source, options, Arc::clone(&self.inner), &self.detector, self.batch_size)
+        let name = shown(name);
+        let selection = Selection { start, end, skip: skip_frames, first: 0 };
+        let tracker = TrackerConfig { max_lost, ..TrackerConfig::following(&self.detector) };
+        let min_confidence = self.inner.options().min_confidence;
+        let following = FollowOptions { tracker: track.then_some(tracker), smooth, min_confidence };
+        py.detach(|| {
+            let source = clip::source(&name, paths, pictures, fps)?;
+            Clip::open(name, &source, selection, &following, Arc::clone(&self.inner), self.batch_size)
+        })
     }
 
     /// `[faces, width]`: the network's embedding of every face.
     fn embed<'py>(
         &self,
         py: Python<'py>,
-        names: Vec<String>,
+        names: Vec<OsString>,
         pictures: &Bound<'py, PyList>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let rows = self.numbers(py, names, pictures, |images| self.embeddings(images))?;
@@ -173,7 +198,7 @@ impl Recognizer {
     fn probabilities<'py>(
         &self,
         py: Python<'py>,
-        names: Vec<String>,
+        names: Vec<OsString>,
         pictures: &Bound<'py, PyList>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let rows = self.numbers(py, names, pictures, |images| self.whole(images))?;
@@ -191,7 +216,7 @@ impl Recognizer {
     fn numbers(
         &self,
         py: Python<'_>,
-        names: Vec<String>,
+        names: Vec<OsString>,
         pictures: &Bound<'_, PyList>,
         work: impl Fn(&[RgbImage]) -> Vec<Vec<f32>> + Send + Sync,
     ) -> PyResult<Vec<Vec<f32>>> {
@@ -208,7 +233,7 @@ impl Recognizer {
     fn batches<T: Send>(
         &self,
         py: Python<'_>,
-        names: Vec<String>,
+        names: Vec<OsString>,
         pictures: &Bound<'_, PyList>,
         work: impl Fn(Vec<Read>) -> PyResult<T> + Send + Sync,
         mut take: impl FnMut(T) -> PyResult<()>,
@@ -217,7 +242,7 @@ impl Recognizer {
         if names.len() != pictures.len() {
             return Err(PyValueError::new_err(format!("{} names for {} pictures", names.len(), pictures.len())));
         }
-        let mut waiting = names.into_iter().zip(pictures.iter());
+        let mut waiting = names.into_iter().map(shown).zip(pictures.iter());
         loop {
             py.check_signals()?;
             let batch = waiting.by_ref().take(self.batch_size);
@@ -275,6 +300,11 @@ impl Recognizer {
         let faces = self.inner.see(images, &wanted).into_iter().flat_map(|seen| seen.faces);
         faces.map(|face| face.probabilities.0.into_iter().map(|(_, probability)| probability).collect()).collect()
     }
+}
+
+/// A name as the command line shows it: what is no Unicode in it is replaced.
+fn shown(name: OsString) -> String {
+    name.into_string().unwrap_or_else(|name| name.to_string_lossy().into_owned())
 }
 
 /// The pictures of a batch, all of which are wanted.

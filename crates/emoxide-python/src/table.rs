@@ -93,10 +93,11 @@ impl Rows {
         }
     }
 
-    /// The row of a picture that cannot be read.
-    pub(crate) fn add_error(&mut self, input: String, reason: &str) {
-        let (name, rest) = self.values.split_first_mut().expect("a table has columns");
-        name.push(Cell::Text(Some(input)));
+    /// The row of a picture, or of a frame, that cannot be read.
+    pub(crate) fn add_error(&mut self, input: String, frame: Option<usize>, reason: &str) {
+        let known = [Cell::Text(Some(input)), Cell::Whole(frame.map(|frame| frame as u64))];
+        let (first, rest) = self.values.split_at_mut(known.len());
+        first.iter_mut().zip(known).for_each(|(values, cell)| values.push(cell));
         rest.iter_mut().for_each(Values::push_empty);
         if let Some(errors) = &mut self.errors {
             errors.append_value(reason);

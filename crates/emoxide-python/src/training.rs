@@ -1,8 +1,10 @@
 //! A recipe becomes a run directory with checkpoints.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
 
 use emoxide::device;
 use emoxide::weights::start::Started;
@@ -12,7 +14,7 @@ use emoxide_train::recipe::Recipe;
 use emoxide_train::run_dir::{EpochRow, Program};
 use emoxide_train::settings;
 use emoxide_train::train::{Job, Observer, Outcome, TrainError};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
 use pyo3::types::PyAnyMethods;
 use pyo3::{Py, PyAny, PyErr, PyResult, Python, pyfunction};
 use serde_json::{Value, to_value};
@@ -23,6 +25,13 @@ use crate::{error, process};
 
 /// Runs draw from generators that belong to the device: one at a time.
 static RUN: Mutex<()> = Mutex::new(());
+/// How often a run that waits for its turn looks for Ctrl-C.
+const PAUSE: Duration = Duration::from_millis(50);
+
+thread_local! {
+    /// Whether this thread trains.
+    static TRAINS: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Trains a recipe: a `file`'s path, or its settings as `toml` or `json`. `observer` has the methods `told`, `warned` and
 /// `epoch`. Returns the run's folder and, as JSON, the figures of its test splits.
@@ -41,6 +50,11 @@ pub(crate) fn train(
     observer: Py<PyAny>,
 ) -> PyResult<(PathBuf, String)> {
     process::check()?;
+    if TRAINS.get() {
+        return Err(PyRuntimeError::new_err(
+            "a run goes on in this thread: train the next one when it is over, not in its on_epoch",
+        ));
+    }
     let stem = (form == "file")
         .then(|| Path::new(recipe).file_stem())
         .flatten()
@@ -62,10 +76,10 @@ pub(crate) fn train(
     };
     let stop = AtomicBool::new(false);
     let mut observer = Listener { python: observer, stop: &stop, ended: None };
-    let outcome = py.detach(|| {
-        let _alone = RUN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        emoxide_train::train::train(&job, &mut observer, &stop)
-    });
+    let _alone = turn(py)?;
+    TRAINS.set(true);
+    let outcome = py.detach(|| emoxide_train::train::train(&job, &mut observer, &stop));
+    TRAINS.set(false);
     match (observer.ended, outcome) {
         (Some(ended), _) => Err(ended),
         (None, Ok(Outcome::Done(evaluations))) => Ok((run_dir, json(&evaluations)?)),
@@ -75,13 +89,25 @@ pub(crate) fn train(
     }
 }
 
-/// Draws faces in the layout of a data set; returns `NAME=DIR`.
+/// Waits until no other run goes on.
+fn turn(py: Python<'_>) -> PyResult<MutexGuard<'static, ()>> {
+    loop {
+        match RUN.try_lock() {
+            Ok(alone) => return Ok(alone),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => py.detach(|| std::thread::sleep(PAUSE)),
+        }
+        py.check_signals()?;
+    }
+}
+
+/// Draws faces in the layout of a data set; in this folder.
 #[pyfunction]
-pub(crate) fn draw_faces(py: Python<'_>, layout: &str, out: PathBuf, per_class: usize, seed: u64) -> PyResult<String> {
+pub(crate) fn draw_faces(py: Python<'_>, layout: &str, out: PathBuf, per_class: usize, seed: u64) -> PyResult<()> {
     process::check()?;
     let layout = layout.parse::<Layout>().map_err(error::argument)?;
     let config = SynthConfig { layout, out, per_class, seed };
-    py.detach(|| config.write()).map(|spec| spec.to_string()).map_err(error::data)
+    py.detach(|| config.write()).map(drop).map_err(error::data)
 }
 
 fn read(form: &str, recipe: &str, set: &[String]) -> PyResult<Recipe> {

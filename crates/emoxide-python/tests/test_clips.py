@@ -1,8 +1,11 @@
 """Clips: the frames of the command line, with its numbers."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
+import warnings
 from pathlib import Path
 
 import pyarrow as pa
@@ -113,13 +116,48 @@ def test_what_breaks_off_is_kept_up_to_there(video, rows, recognizer, tmp_path):
 def test_a_damaged_picture_costs_only_itself(frames, recognizer, tmp_path):
     folder = shutil.copytree(frames, tmp_path / "frames")
     (folder / "0001.png").write_bytes(b"no picture")
-    clip = emoxide.Recognizer(batch_size=1).predict_video(folder)
+    clip = recognizer.predict_video(folder)
     assert next(clip).frame == 0
-    # The error of a picture comes behind the frames of its batch.
-    assert next(clip).frame == 2
     with pytest.raises(emoxide.VideoError, match=r"frame 1, .*0001\.png: not an image"):
         next(clip)
-    assert next(clip).frame == 3
+    assert [shown.frame for shown in clip] == list(range(2, 10))
+    # A list has no name of its own, and what is missing a place.
+    table = recognizer.predict_video([folder / "0000.png", tmp_path / "gone.png", folder / "0002.png"]).table(errors="keep")
+    errors = [row for row in table.to_pylist() if row["error"]]
+    assert [(row["input"], row["frame"], row["success"]) for row in errors] == [("clip", 1, False)]
+    assert "gone.png" in errors[0]["error"]
+    assert sorted(set(table["frame"].to_pylist())) == [0, 1, 2]
+
+
+def test_a_fork_leaves_the_clip_of_its_parent_alone(video, frames, recognizer):
+    for source in (video, frames):
+        clip = emoxide.Recognizer(batch_size=1).predict_video(source)
+        next(clip)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            del clip
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert len(list(clip)) == 9
+
+
+def test_somebody_else_may_wait_for_programs(video):
+    code = (
+        "import signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); import emoxide; "
+        "print(len(list(emoxide.Recognizer().predict_video(sys.argv[1]))))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, video], capture_output=True, text=True, check=True).stdout == "10\n"
+
+
+def test_names_need_not_be_unicode(video, frames, recognizer, tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    shutil.copy(video, odd + ".mp4")
+    shutil.copy(frames / "0000.png", odd + ".png")
+    assert next(recognizer.predict_video(odd + ".mp4")).input.endswith("/\ufffd.mp4")
+    assert recognizer.predict(odd + ".png").input.endswith("/\ufffd.png")
+    assert emoxide.draw_faces(odd, per_class=1) == {"folder": odd} and os.path.isdir(odd)
 
 
 def test_what_cannot_be_is_refused(frames, recognizer, tmp_path):
@@ -141,9 +179,18 @@ def test_what_cannot_be_is_refused(frames, recognizer, tmp_path):
             recognizer.predict_video(frames, **options)
     with pytest.raises(ValueError, match="fps: .* says by itself"):
         recognizer.predict_video(tmp_path / "song.mp4", fps=10)
-    with pytest.raises(ValueError, match="no picture belongs"):
-        recognizer.predict_video([])
+    for empty in ([], tmp_path, tmp_path / "%d.png"):
+        with pytest.raises(emoxide.VideoError, match="no picture belongs"):
+            recognizer.predict_video(empty)
+    # No pattern, and nothing that says when its frames are shown.
+    for missing in (tmp_path / "101%.mp4", tmp_path / "gone"):
+        with pytest.raises(emoxide.VideoError, match="No such file"):
+            next(recognizer.predict_video(missing, fps=5))
     with pytest.raises(ValueError, match="errors is 'drop'"):
         recognizer.predict_video(frames).table(errors="drop")
     with pytest.raises(TypeError):
         recognizer.predict_video(3)
+    with pytest.raises(TypeError, match="start"):
+        recognizer.predict_video(frames, start="soon")
+    with pytest.raises(TypeError, match="skip_frames is None"):
+        recognizer.predict_video(frames, skip_frames=None)

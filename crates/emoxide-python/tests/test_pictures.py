@@ -4,6 +4,8 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pandas
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -162,3 +164,28 @@ def test_wrong_arguments_are_explained(arguments, error, said):
     with pytest.raises(error, match=said):
         emoxide.Recognizer(**arguments)
     assert issubclass(emoxide.ModelError, emoxide.EmoxideError)
+
+
+def test_columns_of_tables_are_lists(astronaut, pixels, recognizer):
+    expected = recognizer.predict([astronaut, astronaut])
+    for column in (pandas.Series([astronaut] * 2), np.array([astronaut] * 2), pa.array([astronaut] * 2), pa.chunked_array([[astronaut] * 2])):
+        assert recognizer.predict(column) == expected
+    content = Path(astronaut).read_bytes()
+    assert recognizer.predict(pa.array([content] * 2)) == recognizer.predict([content] * 2)
+    assert recognizer.predict(pandas.Series([pixels] * 2)) == recognizer.predict([pixels] * 2)
+
+
+def test_a_damaged_image_of_pillow_costs_only_itself(astronaut, recognizer):
+    content = Path(astronaut).read_bytes()
+    cut = [Image.open(io.BytesIO(content[:20_000])) for _ in range(3)]
+    kept = recognizer.predict([cut[0], astronaut], errors="keep")
+    assert isinstance(kept[0], emoxide.ImageError) and len(kept[1].faces) == 1
+    table = recognizer.predict_table([cut[1], astronaut], errors="keep")
+    assert table["error"][0].as_py().startswith("image file is truncated") and table["error"][1].as_py() is None
+    with pytest.raises(emoxide.ImageError, match="image 0: image file is truncated"):
+        recognizer.predict([cut[2]])
+
+
+def test_rows_of_pixels_are_no_faces(recognizer):
+    with pytest.raises(ValueError, match="without their rows"):
+        recognizer.predict_proba(np.zeros((10, 2304), np.uint8))

@@ -1,5 +1,6 @@
 """Threads, processes and Ctrl-C."""
 
+import copy
 import multiprocessing
 import os
 import pickle
@@ -9,12 +10,14 @@ import threading
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import emoxide
 
+ROOT = Path(__file__).parents[3]
 
 def test_importing_it_imports_little():
     code = "import sys, emoxide; print(*sorted({'torch', 'tensorflow', 'onnxruntime', 'pandas', 'sklearn', 'PIL'} & set(sys.modules)))"
@@ -95,3 +98,31 @@ def test_memory_stays(recognizer):
             recognizer.predict(image)
         sizes.append(process.memory_info().rss / 2**20)
     assert sizes[-1] - sizes[0] < 8, f"{sizes} MiB"
+
+
+class Named(emoxide.Recognizer):
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+
+def test_copies_keep_what_they_have(tmp_path, monkeypatch):
+    for copied in (copy.deepcopy(Named("a")), pickle.loads(pickle.dumps(Named("a")))):
+        assert copied.name == "a" and copied.classes == Named("b").classes
+    (tmp_path / "m.safetensors").write_bytes((ROOT / "assets" / "default.safetensors").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    recognizer = emoxide.Recognizer("m.safetensors")
+    monkeypatch.chdir(ROOT)
+    assert copy.deepcopy(recognizer).classes == recognizer.classes
+
+
+def test_numbers_that_cannot_be_are_named():
+    for arguments, said in [
+        ({"min_face": -1}, "min_face is -1"),
+        ({"min_face": 2**32}, "min_face"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"classes": np.int64(9)}, "9"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            emoxide.Recognizer(**arguments)
+    assert len(emoxide.Recognizer(classes=np.int64(7)).classes) == 7

@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import emoxide
 ROOT = Path(__file__).parents[3]
 QUICK = ROOT / "recipes" / "quick.toml"
 SHORT = {"schedule.epochs": 2, "run.batch_size": 16}
+SMALL = {"set": {"schedule.epochs": 1, "run.max_steps": 1}}
 
 
 def without_seconds(rows):
@@ -98,3 +101,49 @@ def test_a_folder_of_checkpoints_is_listed(drawn, tmp_path):
         listed = emoxide.models(run.folder / "best")
     assert [line["weights"] for line in listed if line["weights"]] == ["default", run.model]
     assert json.dumps(listed)
+
+
+def test_one_run_at_a_time(drawn, tmp_path, ctrl_c):
+    def nested(row):
+        emoxide.train(QUICK, drawn, out=tmp_path / "inner", **SMALL)
+
+    with pytest.raises(RuntimeError, match="a run goes on in this thread"):
+        emoxide.train(QUICK, drawn, out=tmp_path / "outer", on_epoch=nested, **SMALL)
+    assert not (tmp_path / "inner").exists()
+
+    # Whoever waits for a turn hears Ctrl-C.
+    begun, over = threading.Event(), threading.Event()
+
+    def hold(row):
+        begun.set()
+        assert over.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(emoxide.train, QUICK, drawn, out=tmp_path / "first", on_epoch=hold, **SMALL)
+        assert begun.wait(60)
+        timer = threading.Timer(0.3, ctrl_c)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            emoxide.train(QUICK, drawn, out=tmp_path / "second", **SMALL)
+        over.set()
+        running.result()
+    assert not (tmp_path / "second").exists()
+
+
+def test_files_of_nobody_s_run_are_kept(drawn, tmp_path):
+    (tmp_path / "metrics.csv").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(emoxide.TrainingError, match="metrics.csv is in the way"):
+            emoxide.train(QUICK, drawn, out=tmp_path, resume=resume, **SMALL)
+    assert (tmp_path / "metrics.csv").read_text() == "mine"
+
+
+def test_settings_arrive_as_they_are(drawn, tmp_path):
+    name = 'smile 😀 "\\'
+    run = emoxide.train(QUICK, drawn, out=tmp_path / "run", set={"run.name": name, "run.max_steps": 1})
+    resolved = (run.folder / "recipe.resolved.toml").read_text()
+    assert f"name = '{name}'" in resolved or "😀" in resolved
+    with pytest.raises(ValueError, match="run.name is None"):
+        emoxide.train(QUICK, drawn, out=tmp_path / "none", set={"run.name": None})
+    with pytest.raises(TypeError, match="say what it is"):
+        emoxide.train(QUICK, tmp_path, out=tmp_path / "none")

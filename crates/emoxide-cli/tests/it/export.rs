@@ -24,12 +24,12 @@ fn the_embedded_model_becomes_onnx_with_a_card() {
     assert_eq!(half.status.code(), Some(0), "{}", err(&half));
     let report: Value = serde_json::from_str(&out(&half)).unwrap();
     assert!(report["checks"].is_null() && report["file"] == path("half.onnx"), "{report}");
-    assert_eq!(files(folder.path()), ["half.md", "half.onnx", "whole.md", "whole.onnx"]);
+    assert_eq!(files(folder.path()), ["half.onnx", "half.onnx.md", "whole.onnx", "whole.onnx.md"]);
     let bytes = |name: &str| fs_err::metadata(path(name)).unwrap().len();
     assert_eq!(report["bytes"], bytes("half.onnx"));
     let share = bytes("half.onnx") as f64 / bytes("whole.onnx") as f64;
     assert!((0.5..0.52).contains(&share), "{share}");
-    let card = fs_err::read_to_string(path("whole.md")).unwrap();
+    let card = fs_err::read_to_string(path("whole.onnx.md")).unwrap();
     for said in ["---\nlicense: ", "pipeline_tag: image-classification", "`whole.onnx`, SHA-256", "AI Act"] {
         assert!(card.contains(said), "{said} in {card}");
     }
@@ -76,7 +76,7 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
         arguments.extend(more);
         run(&arguments)
     };
-    let (onnx, weights, card) = (path("m.onnx"), path("m.safetensors"), path("m.md"));
+    let (onnx, weights) = (path("m.onnx"), path("m.safetensors"));
     let cases = [
         (export(&["--format", "onnx", "-o", &onnx, "--keys", "timm"]), "ONNX has them by the network's own names"),
         (export(&["--format", "onnx", "-o", &onnx, "--part", "fc"]), "ONNX is the whole network"),
@@ -84,8 +84,7 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
         (export(&["--format", "safetensors", "-o", &weights, "--float16"]), "--float16 is for ONNX"),
         (export(&["--format", "safetensors", "-o", &weights, "--check"]), "--check is for ONNX"),
         (export(&["--format", "safetensors", "-o", &weights, "--keys", "paddle"]), "only PyTorch's are written"),
-        (export(&["--format", "safetensors", "-o", &weights, "--keys", "google"]), "does not say what"),
-        (export(&["--format", "onnx", "-o", &card]), "the ending .md is the card's"),
+        (export(&["--format", "safetensors", "-o", &weights, "--keys", "google"]), "only PyTorch's are written"),
         (export(&["--format", "onnx", "-o", &path("nowhere/m.onnx")]), "nowhere"),
         (export(&["--format", "onnx", "-o", &onnx, "--check", "--python", "no-such-python"]), "--python names"),
         (
@@ -104,12 +103,74 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
 
     // A card replaces cards, and nothing else.
     fs_err::write(path("README.md"), "# My thesis").unwrap();
-    let refused = export(&["--format", "onnx", "-o", &path("README.onnx")]);
+    let refused = export(&["--format", "onnx", "-o", &path("README")]);
     assert!(refused.status.code() == Some(1) && err(&refused).contains("would replace"), "{}", err(&refused));
     assert_eq!(files(folder.path()), ["README.md"]);
     assert_eq!(fs_err::read_to_string(path("README.md")).unwrap(), "# My thesis");
     for _ in 0..2 {
         let made = export(&["--format", "onnx", "-o", &onnx]);
         assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    }
+    // Nor one that somebody has written on.
+    let notes = format!("{}My notes.\n", fs_err::read_to_string(path("m.onnx.md")).unwrap());
+    fs_err::write(path("m.onnx.md"), &notes).unwrap();
+    assert_eq!(export(&["--format", "onnx", "-o", &onnx]).status.code(), Some(1));
+    assert_eq!(fs_err::read_to_string(path("m.onnx.md")).unwrap(), notes);
+}
+
+#[test]
+fn a_checkpoint_is_not_replaced_by_what_is_made_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/default.safetensors");
+    fs_err::copy(own, path("m.safetensors")).unwrap();
+    for format in ["onnx", "safetensors"] {
+        let again = folder.path().join(".").join("m.safetensors").display().to_string();
+        let refused = run(&["models", "export", &path("m.safetensors"), "--format", format, "-o", &again]);
+        assert!(refused.status.code() == Some(1), "{}", err(&refused));
+        assert!(err(&refused).contains("the checkpoint itself"), "{}", err(&refused));
+    }
+    assert_eq!(fs_err::read(path("m.safetensors")).unwrap(), fs_err::read(own).unwrap());
+    assert_eq!(files(folder.path()), ["m.safetensors"]);
+    let folder_there = run(&["models", "export", "default", "--format", "onnx", "-o", &path("")]);
+    assert!(err(&folder_there).contains("is no file"), "{}", err(&folder_there));
+}
+
+/// What is printed, or lies about, is not taken for an answer.
+#[cfg(unix)]
+#[test]
+fn a_check_without_answers_does_not_pass() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    // Its second argument behind `-c SCRIPT MODEL` is where answers go.
+    let cases = [
+        ("echo '[]'", "its answers cannot be read"),
+        ("echo '[]' > \"$4\"", "not every runtime has answered every batch"),
+        (
+            r#"echo '[{"runtime":"onnxruntime","version":"9","batches":[]}]' > "$4""#,
+            "not every runtime has answered every batch",
+        ),
+        ("exit 3", "ended with exit status: 3"),
+    ];
+    for (script, said) in cases {
+        fs_err::write(path("python"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs_err::set_permissions(path("python"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let refused = run(&[
+            "models",
+            "export",
+            "default",
+            "--format",
+            "onnx",
+            "-o",
+            &path("m.onnx"),
+            "--check",
+            "--python",
+            &path("python"),
+        ]);
+        assert_eq!(refused.status.code(), Some(1), "{script}");
+        assert!(err(&refused).contains(said), "wanted {said:?} in: {}", err(&refused));
+        assert_eq!(files(folder.path()), ["python"]);
     }
 }

@@ -1,4 +1,5 @@
-//! What Hugging Face reads: YAML between two lines of dashes. Texts are quoted as in JSON, which is YAML too.
+//! What Hugging Face reads: YAML between two lines of dashes. Texts are quoted as in JSON, which is YAML too, where what YAML does not
+//! want to see is written as a number.
 
 use emoxide::weights::checkpoint::{Card, Measured};
 use serde_json::{Value, json};
@@ -13,13 +14,15 @@ pub(super) fn matter(card: &Card, written: &Written) -> String {
     let known = KNOWN.iter().find(|known| licence.eq_ignore_ascii_case(known));
     let mut lines = vec!["---".to_owned(), format!("license: {}", known.unwrap_or(&"other"))];
     if known.is_none() {
-        lines.push(format!("license_name: {}", json!(if licence.is_empty() { "not said" } else { licence })));
+        lines.push(format!("license_name: {}", quoted(&json!(if licence.is_empty() { "not said" } else { licence }))));
     }
     let form = if matches!(written, Written::Onnx { .. }) { "onnx" } else { "safetensors" };
     let kind = json!(card.network)["kind"].as_str().unwrap_or_default().to_owned();
+    lines.push("library_name: emoxide".to_owned());
+    if written.is_whole() {
+        lines.push("pipeline_tag: image-classification".to_owned());
+    }
     lines.extend([
-        "library_name: emoxide".to_owned(),
-        "pipeline_tag: image-classification".to_owned(),
         "tags:".to_owned(),
         "- facial-expression-recognition".to_owned(),
         format!("- {form}"),
@@ -27,16 +30,27 @@ pub(super) fn matter(card: &Card, written: &Written) -> String {
     ]);
     if !card.provenance.data.is_empty() {
         lines.push("datasets:".to_owned());
-        lines.extend(card.provenance.data.iter().map(|(name, _)| format!("- {}", json!(name))));
+        lines.extend(card.provenance.data.iter().map(|(name, _)| format!("- {}", quoted(&json!(name)))));
     }
-    if !card.results.is_empty() {
+    if !card.results.is_empty() && written.is_whole() {
         lines.extend(["metrics:", "- accuracy", "- f1", "model-index:"].map(str::to_owned));
         // JSON on one line.
         let results: Vec<Value> = card.results.iter().map(result).collect();
-        lines.push(format!("- {}", json!({ "name": card.name, "results": results })));
+        lines.push(format!("- {}", quoted(&json!({ "name": card.name, "results": results }))));
     }
     lines.push("---\n".to_owned());
     lines.join("\n")
+}
+
+/// JSON in which characters that YAML refuses are written as numbers.
+fn quoted(value: &Value) -> String {
+    let written = |character: char| match character {
+        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+            format!("\\u{:04x}", u32::from(character))
+        }
+        other => other.to_string(),
+    };
+    value.to_string().chars().map(written).collect()
 }
 
 fn result(Measured { data, split, protocol, n, accuracy, mean_class_accuracy, macro_f1, .. }: &Measured) -> Value {

@@ -6,14 +6,16 @@ use emoxide::image::Filter;
 use emoxide::preprocess::{Alignment, Channels, DetectorConfig, MtcnnConfig, Preprocess};
 use emoxide::weights::checkpoint::Card;
 
+use super::Written;
 use crate::onnx::INPUT;
 
-pub(super) fn words(card: &Card) -> String {
+pub(super) fn words(card: &Card, written: &Written) -> String {
     let preprocess = &card.preprocess;
     let Preprocess { width, height, channels, mean, std, .. } = preprocess;
     let steps = [found(&card.detector), cut(card), colour(*channels), normalised(mean, std)];
+    let name = if matches!(written, Written::Onnx { .. }) { format!("`{INPUT}`, ") } else { String::new() };
     let mut text = format!(
-        "`{INPUT}`, `[batch, {}, {height}, {width}]` (images, channels, rows, columns), 32-bit floats. From a photograph:\n\n",
+        "{name}`[batch, {}, {height}, {width}]` (images, channels, rows, columns), 32-bit floats. From a photograph:\n\n",
         channels.count()
     );
     for (number, step) in steps.iter().enumerate() {
@@ -23,7 +25,7 @@ pub(super) fn words(card: &Card) -> String {
     text.push_str(
         "\n`emoxide predict` does the same; the settings above are in the file's metadata as `emoxide.preprocess`, ",
     );
-    text.push_str("`emoxide.alignment` and `emoxide.detector` where it is ONNX.\n");
+    text.push_str("`emoxide.alignment` and `emoxide.detector`.\n");
     text
 }
 
@@ -46,16 +48,17 @@ fn cut(card: &Card) -> String {
     };
     let whole = match resize {
         Some(resize) => format!(
-            "A picture that is a face as a whole: resize it to {resize}, then take the middle {width} x {height} pixels."
+            "A picture that is a face as a whole: resize it to {resize} with {filter}, then take the middle {width} x {height} pixels."
         ),
-        None => format!("A picture that is a face as a whole: resize it to {width} x {height}."),
+        None => format!("A picture that is a face as a whole: resize it to {width} x {height} with {filter}."),
     };
     let how = match &card.alignment {
         Alignment::FivePoint { template } => {
             let places: Vec<String> = template.iter().map(|[x, y]| format!("({x:.4}, {y:.4})")).collect();
             format!(
-                "Turn, scale and shift it (a similarity, least squares, bilinear, black outside) to {width} x {height} pixels so that left \
-                 eye, right eye, nose, left and right corner of the mouth come to {}, in shares of width and height.",
+                "Turn, scale and shift it (a similarity, least squares, black outside) to {width} x {height} pixels so that left eye, \
+                 right eye, nose, left and right corner of the mouth come to {}, in shares of width and height. A pixel is a bilinear \
+                 sample; where the picture shrinks r times, the mean of k x k samples, k = floor(r), evenly spread over the pixel.",
                 places.join(", ")
             )
         }
@@ -67,11 +70,7 @@ fn cut(card: &Card) -> String {
             format!("Cut out its box and resize it to {width} x {height} with {filter}, both sides on their own.")
         }
     };
-    if matches!(card.detector, DetectorConfig::WholeImage {}) {
-        format!("{whole} ({filter})")
-    } else {
-        format!("{how} {whole}")
-    }
+    if matches!(card.detector, DetectorConfig::WholeImage {}) { whole } else { format!("{how} {whole}") }
 }
 
 fn colour(channels: Channels) -> String {

@@ -1,17 +1,27 @@
-"""Lets other runtimes answer the images of a check: answers.py MODEL RUNTIMES (FILE BATCH)...
+"""Lets other runtimes answer the images of a check: answers.py MODEL OUT RUNTIMES (FILE BATCH)...
 
-Each FILE holds BATCH images as 32-bit floats; RUNTIMES are names with commas between. Printed is a JSON list, an object a runtime:
-its name and version, and for each file the rows of its logits and probabilities.
+Each FILE holds BATCH images as 32-bit floats; RUNTIMES are names with commas between. To OUT goes a JSON list, an object a runtime:
+its name and version, and for each file the rows of its logits and probabilities. What is printed meanwhile is nobody's business.
 """
 
-import json
-import math
 import sys
 
+# Modules are those of this Python, not what lies in the working directory.
+if sys.path[0] == "":
+    del sys.path[0]
+
+import json  # noqa: E402
+import math  # noqa: E402
+
+
+def lacking(error, name):
+    sys.exit(f"this Python has no {error.name}; `{sys.executable} -m pip install {name}` installs it")
+
+
 try:
-    import numpy
+    import numpy  # noqa: E402
 except ImportError as error:
-    sys.exit(f"this Python has no {error.name}; `python3 -m pip install numpy` installs it")
+    lacking(error, "numpy")
 
 
 def onnxruntime_answers(path):
@@ -48,17 +58,18 @@ def rows(answers):
 
 RUNTIMES = {"onnxruntime": onnxruntime_answers, "openvino": openvino_answers}
 
-path, runtimes, files = sys.argv[1], sys.argv[2].split(","), sys.argv[3:]
+path, out, runtimes, files = sys.argv[1], sys.argv[2], sys.argv[3].split(","), sys.argv[4:]
 answers = []
 for name in runtimes:
     try:
         version, shape, answer = RUNTIMES[name](path)
     except ImportError as error:
-        sys.exit(f"this Python has no {error.name}; `python3 -m pip install {name}` installs it")
+        lacking(error, name)
     batches = []
     for file, batch in zip(files[::2], files[1::2]):
         images = numpy.fromfile(file, dtype="<f4").reshape(int(batch), *shape)
         logits, probabilities = answer(images)
         batches.append({"logits": rows(logits), "probabilities": rows(probabilities)})
     answers.append({"runtime": name, "version": version, "batches": batches})
-print(json.dumps(answers))
+with open(out, "w") as file:
+    json.dump(answers, file)

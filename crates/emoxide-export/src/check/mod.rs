@@ -84,13 +84,14 @@ pub enum CheckError {
     },
     /// The answers differ.
     #[error(
-        "{} {} answers otherwise: with a batch of {} a logit differs by {:.1e} of the largest one, {limit:.0e} is allowed",
-        found.runtime.name(), found.version, found.batch, found.relative
+        "{} {} answers otherwise: with a batch of {} a logit differs by {:.1e} of the largest one, a probability by {:.1e}; {limit:.0e} \
+         is allowed",
+        found.runtime.name(), found.version, found.batch, found.relative, found.probabilities
     )]
     Differs {
         /// How far.
         found: Difference,
-        /// Largest share that is allowed.
+        /// Largest difference that is allowed.
         limit: f32,
     },
 }
@@ -110,7 +111,7 @@ struct Batch {
     probabilities: Vec<Vec<Option<f32>>>,
 }
 
-/// Largest difference of a logit that is allowed, as a share of the largest one.
+/// Largest difference that is allowed: of a logit as a share of the largest one, and of a probability.
 pub fn limit(precision: Precision) -> f32 {
     match precision {
         Precision::Float32 => 1e-4,
@@ -129,7 +130,8 @@ pub fn compare(
     let folder = tempfile::tempdir()?;
     let mut command = Command::new(python);
     let names: Vec<&str> = runtimes.iter().map(|runtime| runtime.name()).collect();
-    command.args(["-c", SCRIPT]).arg(path).arg(names.join(","));
+    let out = folder.path().join("answers.json");
+    command.args(["-c", SCRIPT]).arg(path).arg(&out).arg(names.join(","));
     let mut expected = Vec::new();
     for batch in BATCHES {
         let images = images(model, batch);
@@ -142,9 +144,16 @@ pub fn compare(
     let output = output.map_err(|error| CheckError::Python { python: python.to_owned(), error })?;
     let failed = |reason: String| CheckError::Failed { python: python.to_owned(), reason };
     if !output.status.success() {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(failed(if said.is_empty() { format!("ended with {}", output.status) } else { said }));
     }
-    let answers: Vec<Answers> = serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))?;
+    let unread = |error: &dyn std::fmt::Display| failed(format!("its answers cannot be read: {error}"));
+    let answers = fs_err::read(&out).map_err(|error| unread(&error))?;
+    let answers: Vec<Answers> = serde_json::from_slice(&answers).map_err(|error| unread(&error))?;
+    let answered = answers.iter().map(|answers| answers.runtime).eq(runtimes.iter().copied());
+    if !answered || answers.iter().any(|answers| answers.batches.len() != BATCHES.len()) {
+        return Err(failed("not every runtime has answered every batch".to_owned()));
+    }
     let mut differences = Vec::new();
     for Answers { runtime, version, batches } in answers {
         for ((batch, found), expected) in BATCHES.into_iter().zip(batches).zip(&expected) {
@@ -157,7 +166,8 @@ pub fn compare(
             let found = Difference { runtime, version: version.clone(), batch, logits, relative, probabilities };
             let limit = limit(precision);
             // What is no number is no agreement.
-            if found.relative.is_nan() || found.relative > limit {
+            let agree = found.relative <= limit && found.probabilities <= limit;
+            if !agree {
                 return Err(CheckError::Differs { found, limit });
             }
             differences.push(found);

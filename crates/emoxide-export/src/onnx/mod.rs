@@ -10,18 +10,20 @@
 mod builder;
 mod form;
 mod lower;
-mod metadata;
 pub mod proto;
 mod record;
 
 use emoxide::recognizer::NOTICES;
+use emoxide::weights::checkpoint::{Card, FORMAT};
 use emoxide::zoo::Model;
 use prost::Message;
+use serde_json::json;
 
-use crate::ExportError;
+use crate::{ExportError, metadata};
 use builder::{Builder, int};
 use proto::{
-    DimensionProto, ModelProto, OperatorSetIdProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    DimensionProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TensorTypeProto,
+    TypeProto, ValueInfoProto,
 };
 use record::Recording;
 
@@ -101,8 +103,16 @@ pub fn export(model: &Model, precision: Precision) -> Result<ModelProto, ExportE
         doc_string: Some(NOTICES.join(" ")),
         graph: Some(graph),
         opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],
-        metadata_props: metadata::of(model.card(), precision),
+        metadata_props: properties(model.card(), precision),
     })
+}
+
+/// What the file says of itself.
+fn properties(card: &Card, precision: Precision) -> Vec<StringStringEntryProto> {
+    let own = [("format", json!(FORMAT)), ("precision", json!(precision.name())), ("opset", json!(OPSET))];
+    let own = own.map(|(key, value)| (format!("emoxide.{key}"), value.to_string()));
+    let entry = |(key, value)| StringStringEntryProto { key: Some(key), value: Some(value) };
+    own.into_iter().chain(metadata(card)).map(entry).collect()
 }
 
 /// A model as the bytes of a file.

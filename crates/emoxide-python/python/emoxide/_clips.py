@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Union
 
 import pyarrow as pa
@@ -15,19 +14,6 @@ from ._results import Prediction
 
 #: A video file, ``"camera:0"``, a folder of pictures or a pattern such as ``"frames/%04d.png"``; or the pictures' paths in order.
 Video = Union[str, "os.PathLike[str]", Sequence[Union[str, "os.PathLike[str]"]]]
-
-
-@dataclass(frozen=True)
-class ClipOptions:
-    """How a clip is looked at, as the native part takes it."""
-
-    name: str
-    start: float
-    end: float | None
-    skip_frames: int
-    smooth: float | None
-    track: bool
-    max_lost: float
 
 
 class Clip(Iterator[Prediction]):
@@ -60,6 +46,6 @@ class Clip(Iterator[Prediction]):
 
 def paths(video: Video) -> tuple[list[str], bool]:
     """The paths of a clip, and whether they are its pictures."""
-    if isinstance(video, (str, os.PathLike)):
+    if isinstance(video, (str, bytes, os.PathLike)):
         return [os.fsdecode(video)], False
     return [os.fsdecode(path) for path in video], True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import operator
+from typing import Any, Literal
 
 #: What becomes of a picture that cannot be read: an exception, or something in its place that says why.
 Errors = Literal["raise", "keep"]
@@ -45,3 +46,14 @@ def keep_errors(errors: str) -> bool:
     if errors not in ("raise", "keep"):
         raise ValueError(f"errors is {errors!r}; it may be 'raise' or 'keep'")
     return errors == "keep"
+
+
+def whole(name: str, value: Any, lowest: int, bits: int = 31) -> int:
+    """A whole number that has room in so many bits; says in words where it is none."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; a whole number is needed") from None
+    if not lowest <= number < 2**bits:
+        raise ValueError(f"{name} is {value}; it is a whole number from {lowest} to {2**bits - 1}")
+    return number

@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 from . import _emoxide
+from ._errors import whole
 
 
 def devices() -> list[str]:
@@ -26,7 +27,7 @@ def models(folder: str | os.PathLike[str] | None = None, *, classes: int = 7) ->
         What ``emoxide models list --json`` prints: ``name``, ``parameters``, ``classes``, ``input``, ``weights`` (what
         ``Recognizer(model=...)`` takes; ``None`` for an architecture), ``results`` and more.
     """
-    lines, skipped = _emoxide.models(folder, classes)
+    lines, skipped = _emoxide.models(folder, whole("classes", classes, 1))
     for text in skipped:
         warnings.warn(text, stacklevel=2)
     listed: list[dict[str, Any]] = json.loads(lines)

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from ._errors import ImageError
+
 #: A path, the bytes of a file, pixels ``[height, width, 3]`` or ``[height, width]`` of ``uint8``, or an image of Pillow.
 Picture = Any
 
 
 def is_many(images: Any) -> bool:
-    """Whether this is several pictures: a list, a tuple, another iterable, or an array ``[pictures, height, width, 3]``."""
+    """Whether this is several pictures: a list, a column of a table, another iterable, or an array ``[pictures, height, width, 3]``."""
     if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike, Exception)) or _is_pillow(images):
         return False
     if _is_array(images):
-        return len(images.shape) == 4 if hasattr(images, "shape") else np.asarray(images).ndim == 4
+        array = np.asarray(images)
+        # A column of paths, bytes or pictures, as of pandas and Arrow.
+        return array.ndim == 4 or (array.ndim == 1 and array.dtype.kind in "OUS")
     return isinstance(images, Iterable)
 
 
@@ -29,7 +33,8 @@ def gather(images: Any, names: Sequence[str] | str | None) -> tuple[list[str], l
         place = "image"
     else:
         place = "image {}"
-    images = list(images)
+    # Arrow's columns hold scalars of Arrow.
+    images = images.to_pylist() if hasattr(images, "to_pylist") else list(images)
     if names is None:
         names = [_name(image, place.format(index)) for index, image in enumerate(images)]
     elif isinstance(names, str):
@@ -62,7 +67,10 @@ def _native(image: Any, name: str) -> Any:
             raise ValueError(
                 f"{name}: an image of mode {image.mode}, whose values have no fixed range; give its file instead, or convert it to 8 bits"
             )
-        return np.asarray(image.convert("RGB"))
+        try:
+            return np.asarray(image.convert("RGB"))
+        except (OSError, SyntaxError, ValueError) as error:
+            return ImageError(f"{name}: {error}")
     if _is_array(image):
         return np.asarray(image)
     raise TypeError(

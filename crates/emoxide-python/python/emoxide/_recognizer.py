@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from . import _emoxide
-from ._clips import Clip, ClipOptions, Video, paths
-from ._errors import Errors, ImageError, keep_errors
+from ._clips import Clip, Video, paths
+from ._errors import Errors, ImageError, keep_errors, whole
 from ._pictures import Picture, gather, is_many
 from ._results import Prediction
-from ._training import Data, sources
+from ._training import Data, sources, texts
 
 
 class Recognizer:
@@ -59,18 +59,26 @@ class Recognizer:
         classes: int | str | Sequence[str] | None = None,
         precision: str = "f32",
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; at least one picture is worked on at a time")
         self._arguments: dict[str, Any] = {
             "model": os.fsdecode(model),
             "device": device,
             "detector": detector,
-            "batch_size": batch_size,
-            "min_face": min_face,
+            "batch_size": whole("batch_size", batch_size, 1),
+            "min_face": None if min_face is None else whole("min_face", min_face, 1),
             "min_confidence": min_confidence,
             "classes": _classes(classes),
             "precision": precision,
         }
+        self._native = _emoxide.Recognizer(**self._arguments)
+        if model != "default":
+            # It is found again when the working directory has changed.
+            self._arguments["model"] = os.path.abspath(os.fsdecode(model))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_native"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
         self._native = _emoxide.Recognizer(**self._arguments)
 
     @property
@@ -176,7 +184,7 @@ class Recognizer:
         Args:
             video: A video file, ``"camera:0"``, a folder of pictures or a pattern such as ``"frames/%04d.png"``, or a list of the paths
                 of pictures.
-            name: What the clip is called in the result and in errors; by default its path.
+            name: What the clip is called in the result and in errors; by default its path, and ``"clip"`` for a list.
             start: First second of the clip that is wanted.
             end: Second that is not wanted any more.
             skip_frames: Frames to leave out behind each one that is used.
@@ -192,12 +200,12 @@ class Recognizer:
             VideoError: The video cannot be read, or ffmpeg is not there.
             TypeError, ValueError: An argument that cannot be.
         """
-        if skip_frames < 0:
-            raise ValueError(f"skip_frames is {skip_frames}; it is a number of frames from 0")
-        frames, are_pictures = paths(video)
-        name = name or (frames[0] if frames else "clip")
-        options = ClipOptions(name, start, end, skip_frames, smooth, track, max_lost)
-        return Clip(self._native.clip(frames, are_pictures, fps, options))
+        skip_frames = whole("skip_frames", skip_frames, 0)
+        found, are_pictures = paths(video)
+        name = name or ("clip" if are_pictures else found[0])
+        return Clip(
+            self._native.clip(found, are_pictures, name, start, end, skip_frames, track, max_lost, smooth, fps)
+        )
 
     def embed(self, images: Any, *, names: Any = None) -> npt.NDArray[np.float32]:
         """What the network makes of faces before it classifies them.
@@ -222,6 +230,8 @@ class Recognizer:
         Returns:
             ``[faces, classes]``; :attr:`classes_` names the columns.
         """
+        if not is_many(X):
+            raise ValueError("X is a single picture, or pixels without their rows; give a list, or an array [faces, height, width, 3]")
         names, pictures = gather(X, None)
         _raise_first(pictures, False)
         return self._native.probabilities(names, pictures)
@@ -233,7 +243,7 @@ class Recognizer:
         *,
         labels: str = "majority",
         bgr: bool = False,
-        drop: Sequence[str] = (),
+        drop: str | Sequence[str] = (),
         classes: int | str | Sequence[str] | None = None,
         augment: str | os.PathLike[str] | None = None,
     ) -> dict[str, Any]:
@@ -242,7 +252,7 @@ class Recognizer:
         Args:
             data: The data set: ``"fer2013=DIR"``, or ``{"fer2013": "DIR"}``.
             split: ``train``, ``valid``, ``test``, ``public``, ``private`` or ``all``.
-            labels: How the votes of FER+ become labels: ``majority``, ``argmax10`` or ``argmax8``.
+            labels: How the votes of FER+ become labels: ``majority``, ``argmax10``, ``argmax8`` or ``soft``.
             bgr: Swap red and blue in every picture, as the program does with which the authors of CAFE measured.
             drop: Classes of model and data to leave out, such as ``["contempt"]``.
             classes: Measure on these classes only; by default the recogniser's.
@@ -258,27 +268,20 @@ class Recognizer:
         named = sources(data)
         if len(named) != 1:
             raise ValueError(f"{len(named)} data sets; a model is measured on one at a time")
-        arguments = (named[0], split, labels, bgr, list(drop), _classes(classes), augment)
+        arguments = (named[0], split, labels, bgr, texts(drop), _classes(classes), augment)
         figures: dict[str, Any] = json.loads(_emoxide.evaluate(self._native, *arguments))
         return figures
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _open, (type(self), self._arguments)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self._arguments.items() if value is not None)
         return f"{type(self).__name__}({arguments})"
 
 
-def _open(kind: type[Recognizer], arguments: Mapping[str, Any]) -> Recognizer:
-    return kind(**arguments)
-
-
 def _classes(classes: int | str | Sequence[str] | None) -> str | None:
     """Classes as ``--classes`` takes them."""
     if classes is None or isinstance(classes, str):
         return classes
-    return str(classes) if isinstance(classes, int) else ",".join(classes)
+    return ",".join(classes) if isinstance(classes, Iterable) else str(whole("classes", classes, 1))
 
 
 def _raise_first(pictures: list[Any], keep: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _emoxide
+from ._errors import whole
 
 log = logging.getLogger("emoxide")
 
@@ -39,7 +41,7 @@ def train(
     data: Data = (),
     *,
     out: str | os.PathLike[str] | None = None,
-    set: Sequence[str] | Mapping[str, Any] = (),  # noqa: A002 (the command line's name)
+    set: str | Sequence[str] | Mapping[str, Any] = (),  # noqa: A002 (the command line's name)
     resume: bool = False,
     device: str = "cpu",
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
@@ -71,8 +73,8 @@ def train(
     else:
         form, text = "file", os.fsdecode(recipe)
     if isinstance(set, Mapping):
-        set = [f"{key}={_toml(value)}" for key, value in set.items()]
-    folder, evaluations = _emoxide.train(form, text, sources(data), list(set), out, resume, device, _Observer(on_epoch))
+        set = [f"{key}={_toml(key, value)}" for key, value in set.items()]
+    folder, evaluations = _emoxide.train(form, text, sources(data), texts(set), out, resume, device, _Observer(on_epoch))
     return Run(Path(folder), json.loads(evaluations))
 
 
@@ -88,8 +90,8 @@ def draw_faces(out: str | os.PathLike[str], *, layout: str = "folder", per_class
     Returns:
         What :func:`train` takes as ``data``.
     """
-    name, path = _emoxide.draw_faces(layout, out, per_class, seed).split("=", 1)
-    return {name: path}
+    _emoxide.draw_faces(layout, out, whole("per_class", per_class, 1), whole("seed", seed, 0, bits=63))
+    return {layout: os.fsdecode(out)}
 
 
 def sources(data: Data) -> list[str]:
@@ -98,17 +100,28 @@ def sources(data: Data) -> list[str]:
         return [data]
     if isinstance(data, Mapping):
         return [f"{name}={os.fsdecode(path)}" for name, path in data.items()]
+    if isinstance(data, os.PathLike):
+        raise TypeError(f"data is {data!r}; say what it is, as in {{'folder': {os.fsdecode(data)!r}}}")
     return list(data)
 
 
-def _toml(value: Any) -> str:
+def texts(values: str | Sequence[str]) -> list[str]:
+    """A list of texts, also where there is one only."""
+    return [values] if isinstance(values, str) else list(values)
+
+
+def _toml(key: str, value: Any) -> str:
     """A value as ``--set`` takes it."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(key, item)}" for name, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    # Numbers, texts and truth values are written alike in JSON and TOML.
-    return json.dumps(os.fsdecode(value) if isinstance(value, os.PathLike) else value)
+        return "[" + ", ".join(_toml(key, item) for item in value) + "]"
+    if value is None:
+        raise ValueError(f"set: {key} is None; settings have values, leave it out")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    # Other numbers, texts and truth values are written alike in JSON and TOML.
+    return json.dumps(os.fsdecode(value) if isinstance(value, os.PathLike) else value, ensure_ascii=False)
 
 
 class _Observer:

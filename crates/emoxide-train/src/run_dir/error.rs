@@ -14,6 +14,9 @@ pub enum RunDirError {
     /// A finished or interrupted run is there already.
     #[error("{0} holds a run already; continue it with `--resume`, or name another `--run-dir`")]
     Occupied(PathBuf),
+    /// A file that no run has written, and a new one would replace.
+    #[error("{0} is in the way: it would be replaced, and belongs to no run; name another `--run-dir`")]
+    InTheWay(PathBuf),
     /// A run goes on there.
     #[error("{0}: a run goes on in this folder; wait until it ends, or name another `--run-dir`")]
     Busy(PathBuf),

@@ -17,6 +17,19 @@ use crate::recipe::Recipe;
 /// The run's recipe; a folder without it holds no run.
 const RECIPE: &str = "recipe.resolved.toml";
 
+/// What a run writes once an epoch is done, and would replace.
+const WRITTEN: [&str; 9] = [
+    "best/model.safetensors",
+    "confusion.csv",
+    "confusion.png",
+    "confusion.svg",
+    "curves.svg",
+    "last/model.safetensors",
+    "metrics.csv",
+    "predictions.csv",
+    "state",
+];
+
 /// One row of `metrics.csv`: an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
@@ -78,6 +91,9 @@ impl RunDir {
         let run = Self::locked(root)?;
         if run.path(RECIPE).exists() {
             return Err(RunDirError::Occupied(root.to_owned()));
+        }
+        if let Some(path) = WRITTEN.iter().map(|name| run.path(name)).find(|path| path.exists()) {
+            return Err(RunDirError::InTheWay(path));
         }
         let kept = recipe.run.keep_every.map(|_| "epochs");
         for folder in ["last", "best", "events"].into_iter().chain(kept) {
@@ -276,6 +292,26 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_no_run_are_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe =
+            Recipe::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/quick.toml")), &[]).unwrap();
+        let program = Program { version: String::new(), commit: String::new(), burn: String::new() };
+        let environment = Environment::here(program, "cpu");
+        for name in WRITTEN {
+            let path = folder.path().join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(&path, "mine").unwrap();
+            let refused = RunDir::create(folder.path(), &recipe, &environment).unwrap_err();
+            assert!(matches!(&refused, RunDirError::InTheWay(found) if *found == path), "{refused}");
+            assert_eq!(fs_err::read_to_string(&path).unwrap(), "mine");
+            fs_err::remove_file(path).unwrap();
+        }
+        fs_err::write(folder.path().join("notes.txt"), "mine").unwrap();
+        assert!(RunDir::create(folder.path(), &recipe, &environment).is_ok());
+    }
 
     #[test]
     fn a_folder_belongs_to_one_run_at_a_time() {

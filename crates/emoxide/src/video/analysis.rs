@@ -18,8 +18,8 @@ pub struct Shown {
 
 /// Predictions of a clip's frames, in order: frames are recognised in batches and followed one by one.
 ///
-/// Every frame gives one prediction, without faces where none was found. An error of the source comes behind the
-/// predictions of its batch, and does not count in it.
+/// Every frame gives one prediction, without faces where none was found. An error of the source comes in its place, and does
+/// not count in a batch.
 #[derive(Debug)]
 pub struct Analysis<I: Iterator, R> {
     input: String,
@@ -46,26 +46,32 @@ where
 
     /// Reads and answers the next batch.
     fn refill(&mut self) -> Result<(), E> {
-        let (mut places, mut images, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut places, mut images) = (Vec::new(), Vec::new());
         while images.len() < self.batch {
             match self.frames.next() {
                 Some(Ok(frame)) => {
-                    places.push((frame.index, frame.timestamp));
+                    places.push(Ok((frame.index, frame.timestamp)));
                     images.push(frame.image);
                 }
-                Some(Err(error)) => errors.push(Err(error)),
+                Some(Err(error)) => places.push(Err(error)),
                 None => break,
             }
         }
         let faces = if images.is_empty() { Vec::new() } else { (self.recognise)(&images)? };
-        for (((frame, timestamp), image), faces) in places.into_iter().zip(images).zip(faces) {
-            let faces = self.follower.follow(timestamp, faces);
-            let (width, height) = image.dimensions();
-            let input = self.input.clone();
-            let prediction = Prediction { input, frame, timestamp: Some(timestamp), width, height, faces };
-            self.ready.push_back(Ok(Shown { image, prediction }));
+        let mut answered = images.into_iter().zip(faces);
+        for place in places {
+            let shown = place.map(|(frame, timestamp)| {
+                let (image, faces) = answered.next().expect("faces for every frame");
+                let faces = self.follower.follow(timestamp, faces);
+                let (width, height) = image.dimensions();
+                let input = self.input.clone();
+                Shown {
+                    image,
+                    prediction: Prediction { input, frame, timestamp: Some(timestamp), width, height, faces },
+                }
+            });
+            self.ready.push_back(shown);
         }
-        self.ready.extend(errors);
         Ok(())
     }
 }

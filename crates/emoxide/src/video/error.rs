@@ -65,6 +65,14 @@ pub enum VideoError {
         /// What is wrong with it.
         source: ImageError,
     },
+    /// The file of a picture of a sequence that cannot be read.
+    #[error("frame {frame}: {source}")]
+    File {
+        /// Its number.
+        frame: usize,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// A file that cannot be read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -105,4 +113,18 @@ pub enum VideoError {
         /// Its last words.
         said: String,
     },
+}
+
+impl VideoError {
+    /// Number of the frame that it is about, where it is about one.
+    pub fn frame(&self) -> Option<usize> {
+        match self {
+            Self::Untimed { frame }
+            | Self::TooLarge { frame, .. }
+            | Self::Picture { frame, .. }
+            | Self::File { frame, .. }
+            | Self::SizeChanged { frame, .. } => Some(*frame),
+            _ => None,
+        }
+    }
 }

@@ -43,8 +43,7 @@ fn what_is_exported_comes_back_equal() {
                 Err(error @ WeightsError::Export { .. }) => {
                     let text = error.to_string();
                     let known: &[&str] = match map.name {
-                        "paddle" => &["no PyTorch's"],
-                        "google" => &["does not say what"],
+                        "paddle" | "google" => &["no PyTorch's"],
                         // Names of a text tower, which would be left out with it, and those that CLIP's own become.
                         "clip" | "clip-hf" => &["leaves out", "takes for"],
                         other => panic!("{} as {other}: {text}", case.name),

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{Finish, output};
 
-/// Beside the file stands its card, FILE with the ending .md: what the model is, what it has to be fed, and under which terms.
+/// Beside the file stands its card, FILE.md: what the model is, what it has to be fed, and under which terms.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// `default` or a checkpoint
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
         default_missing_value = "onnxruntime")]
     check: Vec<CheckedBy>,
     /// The Python that has these runtimes
-    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    #[arg(long, value_name = "PROGRAM", default_value = "python3", requires = "check")]
     python: String,
     /// Print one JSON object
     #[arg(long)]
@@ -92,13 +92,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
         }
         Format::Onnx | Format::Safetensors => (),
     }
-    if output.extension().is_some_and(|ending| ending == "md") {
-        bail!("{}: the ending .md is the card's, which is written beside the file", output.display());
+    if is_same(Path::new(model), output) {
+        bail!("{}: the checkpoint itself, which is read; choose another name for --output", output.display());
     }
-    let described = output.with_extension("md");
+    let mut described = output.as_os_str().to_owned();
+    described.push(".md");
+    let described = PathBuf::from(described);
     if described.exists() && !card::is_card(&String::from_utf8_lossy(&fs_err::read(&described)?)) {
         bail!(
-            "{}: the card would replace this file, which is none; choose another name for --output",
+            "{}: the card would replace this file, which is none, or has been changed; choose another name for --output",
             described.display()
         );
     }
@@ -112,9 +114,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     let text = card::markdown(model.card(), &name, &sha256, &written);
     let card = Staged::new(&described, text.as_bytes())?;
-    staged.keep()?;
     card.keep()?;
+    staged.keep()?;
     report(&model, output, bytes, &described, checks, arguments.json)
+}
+
+/// Whether two names are those of one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| fs_err::canonicalize(path).ok();
+    place(one).is_some_and(|one| place(other).is_some_and(|other| one == other))
 }
 
 fn as_onnx(model: &Model, arguments: &Arguments) -> Result<(Staged, card::Written, Vec<Difference>)> {
@@ -139,15 +147,13 @@ fn as_weights(
 ) -> Result<(Staged, card::Written, Vec<Difference>)> {
     let card = model.card();
     let keys = keys.unwrap_or(KEY_MAPS[0].name);
-    let (classes, preprocess) = (serde_json::to_string(&card.classes)?, serde_json::to_string(&card.preprocess)?);
     // Not the key of our own checkpoints: the file is none.
-    let metadata = [
-        ("format", "pt"),
-        ("emoxide.name", card.name.as_str()),
-        ("emoxide.classes", classes.as_str()),
-        ("emoxide.preprocess", preprocess.as_str()),
-        ("emoxide.licence", card.licence.weights.as_str()),
-    ];
+    let mut metadata = vec![("format".to_owned(), "pt".to_owned())];
+    // What a part is of says nothing of it.
+    if part.is_none() {
+        metadata.extend(emoxide_export::metadata(card));
+    }
+    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let bytes = weights::export(model.network(), &card.network, keys, part, &metadata)?;
     Ok((
         Staged::new(output, &bytes)?,

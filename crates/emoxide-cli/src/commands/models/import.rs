@@ -80,6 +80,7 @@ pub(super) fn namings() -> clap::builder::PossibleValuesParser {
 struct Settings {
     name: String,
     mirror: bool,
+    temperature: f32,
     network: NetworkConfig,
     preprocess: Preprocess,
     alignment: Alignment,
@@ -94,6 +95,7 @@ impl Settings {
         let defaults = Self {
             name: format!("{}.{stem}", architecture.name),
             mirror: false,
+            temperature: 1.0,
             network: architecture.network.clone(),
             preprocess: architecture.preprocess.clone(),
             alignment: architecture.alignment.clone(),
@@ -127,7 +129,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
         alignment: settings.alignment,
         detector: settings.detector,
         mirror: settings.mirror,
-        temperature: 1.0,
+        temperature: settings.temperature,
         provenance: Provenance {
             imported_from: Some((file.display().to_string(), weights::fingerprint(file)?)),
             ..Provenance::default()

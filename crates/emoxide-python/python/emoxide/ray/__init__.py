@@ -54,8 +54,8 @@ def analyze(
 
     Returns:
         A row a face, and one for a picture without any, with the columns of ``emoxide predict --format csv``; ``error`` says why a
-        picture could not be read. ``input`` names the picture: its path, ``archive.tar/member.jpg``, or for tables the column
-        ``path``, ``input`` or ``__key__``, else the place ``table.parquet#row``.
+        picture could not be read. ``input`` names the picture: its path, ``archive.tar/member.jpg``, or what tables
+            and data sets have in the column ``input``, ``path`` or ``__key__``, else for tables the place ``table.parquet#row``.
 
     Raises:
         ValueError: Arguments that do not go together, or other ones than those that an output was begun with.
@@ -91,6 +91,8 @@ def analyze(
             )
         arguments = {"settings": settings, "column": column}
         return images.map_batches(RowWorker, fn_constructor_kwargs=arguments, batch_size=batch_size, **options)
+    if not isinstance(images, (str, os.PathLike)) and not len(images):
+        raise ValueError("images is an empty list")
     paths = [absolute(path) for path in ([images] if isinstance(images, (str, os.PathLike)) else images)]
     if output is None:
         return _work(plan(paths, part_size, column), None, settings, column, batch_size, options)

@@ -46,7 +46,7 @@ class RowWorker(_Worker):
         self.column = column
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        return self.faces(list(pictures(batch, self.column, str)))
+        return self.faces(list(pictures(batch, self.column, None)))
 
 
 class PartWorker(_Worker):

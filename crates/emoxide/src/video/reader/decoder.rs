@@ -18,6 +18,13 @@ use crate::image::{Limits, RgbImage};
 const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,flv,asf,ogg,gif,apng,h263,\
     h264,hevc,obu,av1,ivf,mjpeg,yuv4mpegpipe,nut,mxf,dv,rm,wtv,vob,svcd,dvd,swf,nsv,wav,mp3,flac,aac";
 
+/// What Unix answers who waits for a program that somebody else has waited for.
+const NO_CHILD: i32 = 10;
+/// Seconds by which ffmpeg is asked for more than is wanted, because it rounds times otherwise than the report does.
+const SLACK: f64 = 1e-5;
+/// Seconds behind which no clip ends, and no end is asked for.
+const LONGEST: f64 = 1e9;
+
 /// What ffmpeg opens.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Input<'a> {
@@ -31,6 +38,7 @@ pub(super) struct Decoder {
     pixels: ChildStdout,
     announced: Receiver<Result<Announced, VideoError>>,
     talk: Arc<Talk>,
+    selection: Selection,
     limits: Limits,
     read: usize,
 }
@@ -62,7 +70,7 @@ impl Decoder {
                 None => heard.hear(line),
             });
         });
-        Ok(Self { process: Process::new(child), pixels, announced, talk, limits, read: 0 })
+        Ok(Self { process: Process::new(child), pixels, announced, talk, selection, limits, read: 0 })
     }
 
     pub(super) fn process(&self) -> Process {
@@ -73,8 +81,18 @@ impl Decoder {
         Arc::clone(&self.talk)
     }
 
-    /// The next frame; after an error there is none.
+    /// The next frame that is wanted; after an error there is none.
     pub(super) fn next_frame(&mut self) -> Option<Result<Frame, VideoError>> {
+        loop {
+            match self.decoded()? {
+                Ok(frame) if !self.selection.holds(frame.index, frame.timestamp) => (),
+                item => return Some(item),
+            }
+        }
+    }
+
+    /// The next frame that ffmpeg hands out.
+    fn decoded(&mut self) -> Option<Result<Frame, VideoError>> {
         let announced = match self.announced.recv() {
             Ok(Ok(announced)) => announced,
             Ok(Err(error)) => return Some(Err(error)),
@@ -96,7 +114,12 @@ impl Decoder {
 
     /// What went wrong, once ffmpeg has ended.
     fn end(&self) -> Option<VideoError> {
-        let said = match (self.process.ended_well(), self.talk.complaints()) {
+        let ended = match self.process.ended_well() {
+            // Somebody else in this process waits for all programs that it starts, and knows how this one ended.
+            Err(error) if cfg!(unix) && error.raw_os_error() == Some(NO_CHILD) => Ok(true),
+            ended => ended,
+        };
+        let said = match (ended, self.talk.complaints()) {
             (Err(error), _) => return Some(error.into()),
             (Ok(true), None) => return None,
             (Ok(_), said) => said.unwrap_or_else(|| "nothing".to_owned()),
@@ -114,10 +137,10 @@ fn filters(selection: Selection) -> String {
     let Selection { start, skip, first, .. } = selection;
     let mut wanted = vec![format!("gte(n,{first})")];
     if start > 0.0 {
-        wanted.push(format!("gte(t,{start})"));
+        wanted.push(format!("gte(t,{})", start - SLACK));
     }
     if skip > 0 {
-        wanted.push(format!("not(mod(n,{}))", skip + 1));
+        wanted.push(format!("not(mod(n,{}))", skip.saturating_add(1)));
     }
     format!("showinfo=checksum=0,select='{}',format=rgb24,showinfo=checksum=0", wanted.join("*"))
 }
@@ -125,9 +148,9 @@ fn filters(selection: Selection) -> String {
 /// The options that name the input.
 fn options(input: Input<'_>, end: Option<f64>) -> Result<Vec<OsString>, VideoError> {
     let mut options: Vec<OsString> = Vec::new();
-    if let Some(end) = end {
+    if let Some(end) = end.filter(|end| *end < LONGEST) {
         // Ends the decoding, not only the output.
-        options.extend(["-to".into(), format!("{end:.6}").into()]);
+        options.extend(["-to".into(), format!("{:.6}", end + SLACK).into()]);
     }
     match input {
         Input::File(path) => {
@@ -171,7 +194,8 @@ mod tests {
     #[test]
     fn filters_name_what_is_wanted() {
         let selection = Selection { start: 1.5, end: None, skip: 2, first: 7 };
-        let wanted = "showinfo=checksum=0,select='gte(n,7)*gte(t,1.5)*not(mod(n,3))',format=rgb24,showinfo=checksum=0";
+        let wanted =
+            "showinfo=checksum=0,select='gte(n,7)*gte(t,1.49999)*not(mod(n,3))',format=rgb24,showinfo=checksum=0";
         assert_eq!(filters(selection), wanted);
     }
 
@@ -179,7 +203,7 @@ mod tests {
     fn names_of_files_are_nothing_else() {
         let options = options(Input::File(Path::new("concat:a|b")), Some(2.0)).unwrap();
         assert_eq!(options.last().unwrap(), "file:concat:a|b");
-        assert_eq!(options[..2], ["-to", "2.000000"]);
+        assert_eq!(options[..2], ["-to", "2.000010"]);
     }
 
     #[cfg(target_os = "linux")]

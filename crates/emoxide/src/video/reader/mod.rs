@@ -42,7 +42,8 @@ impl Selection {
     /// Whether it holds a frame.
     fn holds(&self, index: usize, timestamp: f64) -> bool {
         let before_end = self.end.is_none_or(|end| timestamp < end);
-        timestamp >= self.start && before_end && index >= self.first && index.is_multiple_of(self.skip + 1)
+        let step = self.skip.saturating_add(1);
+        timestamp >= self.start && before_end && index >= self.first && index.is_multiple_of(step)
     }
 }
 
@@ -146,10 +147,11 @@ fn pictures(
 
 fn picture(frame: usize, timestamp: f64, path: &Path, limits: &Limits) -> Result<Frame, VideoError> {
     let refused = |source| VideoError::Picture { frame, path: path.to_owned(), source };
-    let bytes = fs_err::metadata(path)?.len();
+    let unread = |source| VideoError::File { frame, source };
+    let bytes = fs_err::metadata(path).map_err(unread)?.len();
     if bytes > limits.max_bytes {
         return Err(refused(ImageError::FileTooLarge { bytes, limit: limits.max_bytes }));
     }
-    let image = decode(&fs_err::read(path)?, limits).map_err(refused)?;
+    let image = decode(&fs_err::read(path).map_err(unread)?, limits).map_err(refused)?;
     Ok(Frame { index: frame, timestamp, image })
 }

@@ -12,6 +12,7 @@ use safetensors::{Dtype, tensor::TensorView};
 
 use super::fill::{Places, is_below};
 use super::import::key_map;
+use super::key_maps::GOOGLE;
 use super::keys::{KeyMap, LinearLayout, Renamer};
 use super::{WeightsError, convert};
 use crate::models::{Network, NetworkConfig};
@@ -97,7 +98,7 @@ impl<'a> Backwards<'a> {
     fn new(map: &'a KeyMap, config: &'a NetworkConfig, part: Option<&str>) -> Result<Self, WeightsError> {
         let refused =
             |problem: String| WeightsError::Export { keys: map.name.to_owned(), name: "names".to_owned(), problem };
-        if map.linear != LinearLayout::OutputsInputs {
+        if map.linear != LinearLayout::OutputsInputs || map.name == GOOGLE {
             return Err(refused("are those of files that are no PyTorch's, and only PyTorch's are written".to_owned()));
         }
         let inverses = |rules: &[(&str, &str)]| {

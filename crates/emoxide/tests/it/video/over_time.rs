@@ -88,15 +88,18 @@ fn options_that_do_not_go_together_are_refused() {
 #[test]
 fn an_analysis_answers_every_frame_in_order_and_passes_errors_on() {
     let frame = |index: usize| Ok(Frame { index, timestamp: index as f64, image: image::RgbImage::new(4, 3) });
-    let frames = (0..5).map(frame).chain([Err(VideoError::NoVideoStream)]);
+    let damaged = || Err(VideoError::FrameRate(0.0));
+    // The second frame of a batch, so that one before and one behind it share the batch.
+    let frames = [frame(0), damaged()].into_iter().chain((1..5).map(frame)).chain([Err(VideoError::NoVideoStream)]);
     let mut batches = Vec::new();
     let recognise = |images: &[image::RgbImage]| {
         batches.push(images.len());
         Ok::<_, std::convert::Infallible>(images.iter().map(|_| vec![face(10.0, 0.5)]).collect())
     };
     let follower = Follower::new(&following(None)).unwrap();
-    let answers: Vec<_> =
+    let mut answers: Vec<_> =
         Analysis::new("clip".to_owned(), frames, recognise, follower, 2).map(Result::unwrap).collect();
+    assert!(matches!(answers.remove(1), Err(VideoError::FrameRate(_))));
     let (last, shown) = answers.split_last().unwrap();
     assert!(matches!(last, Err(VideoError::NoVideoStream)));
     for (index, shown) in shown.iter().enumerate() {

@@ -70,6 +70,33 @@ fn parts_of_a_clip_keep_their_numbers_times_and_pixels() {
     assert!(matches!(refused, VideoError::Range { .. }));
 }
 
+/// ffmpeg and its report compute times a bit apart, in the last bit.
+#[test]
+fn a_clip_begins_and_ends_at_the_times_of_its_frames() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    ffmpeg(folder.path(), "-f lavfi -i testsrc=size=32x24:rate=24 -t 1 -pix_fmt yuv420p clip.mp4");
+    let path = folder.path().join("clip.mp4");
+    let all = frames(&path, Selection::default());
+    assert_eq!(all.len(), 24);
+    let numbers = |selection| -> Vec<usize> { frames(&path, selection).iter().map(|frame| frame.index).collect() };
+    for frame in &all {
+        let start = Selection { start: frame.timestamp, ..Selection::default() };
+        assert!(numbers(start).into_iter().eq(frame.index..24), "from {}", frame.timestamp);
+        if frame.index > 0 {
+            let end = Selection { end: Some(frame.timestamp), ..Selection::default() };
+            assert!(numbers(end).into_iter().eq(0..frame.index), "to {}", frame.timestamp);
+        }
+    }
+    for end in [f64::INFINITY, 1e300] {
+        assert_eq!(numbers(Selection { end: Some(end), ..Selection::default() }).len(), 24);
+    }
+    assert_eq!(numbers(Selection { end: Some(1e-9), ..Selection::default() }), [0]);
+    assert_eq!(numbers(Selection { skip: usize::MAX, ..Selection::default() }), [0]);
+}
+
 #[test]
 fn variable_rates_keep_their_times_and_no_frame_is_made_up() {
     if !has_ffmpeg() {
@@ -210,4 +237,7 @@ fn pictures_in_order_are_a_clip_and_a_bad_one_costs_only_itself() {
     assert!(matches!(error, VideoError::Picture { frame: 4, .. }) && error.to_string().contains("f005.png"), "{error}");
     let rest: Vec<usize> = reader.map(|item| item.unwrap().index).collect();
     assert_eq!(rest, [6, 8]);
+    let gone = Source::pictures(vec![folder.path().join("gone.png")], 10.0).unwrap();
+    let error = Frames::open(&gone, Selection::default(), Limits::default()).unwrap().next().unwrap().unwrap_err();
+    assert!(error.frame() == Some(0) && error.to_string().contains("gone.png"), "{error}");
 }
