@@ -11,8 +11,15 @@ const KNOWN: [&str; 6] = ["mit", "apache-2.0", "cc0-1.0", "cc-by-4.0", "cc-by-nc
 
 pub(super) fn matter(card: &Card, written: &Written) -> String {
     let licence = &card.licence.weights;
-    let known = KNOWN.iter().find(|known| licence.eq_ignore_ascii_case(known));
-    let mut lines = vec!["---".to_owned(), format!("license: {}", known.unwrap_or(&"other"))];
+    let known = |name: &str| KNOWN.into_iter().find(|known| name.eq_ignore_ascii_case(known));
+    // `MIT OR Apache-2.0` is a list there.
+    let known: Option<Vec<&str>> = licence.split(" OR ").map(known).collect();
+    let mut lines = vec!["---".to_owned()];
+    lines.push(match known.as_deref() {
+        Some([one]) => format!("license: {one}"),
+        Some(several) => format!("license: [{}]", several.join(", ")),
+        None => "license: other".to_owned(),
+    });
     if known.is_none() {
         lines.push(format!("license_name: {}", quoted(&json!(if licence.is_empty() { "not said" } else { licence }))));
     }

@@ -203,6 +203,7 @@ mod tests {
         let onnx = Written::Onnx { precision: Precision::Float16, checks: Vec::new() };
         let text = markdown(&card, "m.onnx", "abc", &onnx);
         let words = [
+            "license: [mit, apache-2.0]",
             "pipeline_tag: image-classification",
             "library_name: emoxide",
             "48 x 48",

@@ -17,9 +17,9 @@ use emoxide::recognizer::NOTICES;
 use emoxide::weights::checkpoint::{Card, FORMAT};
 use emoxide::zoo::Model;
 use prost::Message;
-use serde_json::json;
 
-use crate::{ExportError, metadata};
+use crate::ExportError;
+use crate::metadata::{entry, metadata};
 use builder::{Builder, int};
 use proto::{
     DimensionProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TensorTypeProto,
@@ -109,10 +109,9 @@ pub fn export(model: &Model, precision: Precision) -> Result<ModelProto, ExportE
 
 /// What the file says of itself.
 fn properties(card: &Card, precision: Precision) -> Vec<StringStringEntryProto> {
-    let own = [("format", json!(FORMAT)), ("precision", json!(precision.name())), ("opset", json!(OPSET))];
-    let own = own.map(|(key, value)| (format!("emoxide.{key}"), value.to_string()));
-    let entry = |(key, value)| StringStringEntryProto { key: Some(key), value: Some(value) };
-    own.into_iter().chain(metadata(card)).map(entry).collect()
+    let own = [entry("format", &FORMAT), entry("precision", &precision.name()), entry("opset", &OPSET)];
+    let property = |(key, value)| StringStringEntryProto { key: Some(key), value: Some(value) };
+    own.into_iter().chain(metadata(card)).map(property).collect()
 }
 
 /// A model as the bytes of a file.
