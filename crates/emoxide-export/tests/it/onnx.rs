@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
+use emoxide::preprocess::Preprocess;
 use emoxide::zoo;
 use emoxide_export::onnx::proto::{ModelProto, ValueInfoProto};
 use emoxide_export::onnx::{self, INPUT, LOGITS, OPSET, PROBABILITIES, Precision};
@@ -89,7 +90,10 @@ fn the_file_says_how_to_use_it() {
     assert_eq!(said["emoxide.format"], "1");
     assert_eq!(said["emoxide.name"], card.name);
     assert_eq!(said["emoxide.classes"], serde_json::to_value(&card.classes).unwrap());
-    assert_eq!(said["emoxide.preprocess"], serde_json::to_value(&card.preprocess).unwrap());
+    let preprocess: Preprocess = serde_json::from_value(said["emoxide.preprocess"].clone()).unwrap();
+    assert_eq!(preprocess, card.preprocess);
+    // As the checkpoint has it, not as the nearest number of 64 bits.
+    assert_eq!(said["emoxide.preprocess"]["mean"][0], 0.508);
     assert_eq!(said["emoxide.alignment"]["kind"], "five-point");
     assert_eq!(said["emoxide.detector"]["kind"], "mtcnn");
     assert_eq!(said["emoxide.network"]["kind"], "resnet");
