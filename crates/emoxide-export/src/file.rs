@@ -19,9 +19,12 @@ impl Staged {
     /// # Errors
     /// Those of the file system; what is there and no file, such as a device or a folder, is never replaced.
     pub fn new(target: &Path, bytes: &[u8]) -> io::Result<Self> {
-        let target = if target.exists() { fs_err::canonicalize(target)? } else { target.to_owned() };
-        if target.exists() && !target.is_file() {
-            return Err(io::Error::other(format!("{} is no file, and is not replaced by one", target.display())));
+        let mut target = target.to_owned();
+        if target.exists() {
+            target = fs_err::canonicalize(target)?;
+            if !target.is_file() {
+                return Err(io::Error::other(format!("{} is no file, and is not replaced by one", target.display())));
+            }
         }
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut settings = tempfile::Builder::new();

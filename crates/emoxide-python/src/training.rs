@@ -1,6 +1,7 @@
 //! A recipe becomes a run directory with checkpoints.
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -76,10 +77,9 @@ pub(crate) fn train(
     };
     let stop = AtomicBool::new(false);
     let mut observer = Listener { python: observer, stop: &stop, ended: None };
-    let _alone = turn(py)?;
-    TRAINS.set(true);
+    let turn = Turn::wait(py)?;
     let outcome = py.detach(|| emoxide_train::train::train(&job, &mut observer, &stop));
-    TRAINS.set(false);
+    drop(turn);
     match (observer.ended, outcome) {
         (Some(ended), _) => Err(ended),
         (None, Ok(Outcome::Done(evaluations))) => Ok((run_dir, json(&evaluations)?)),
@@ -89,25 +89,50 @@ pub(crate) fn train(
     }
 }
 
-/// Waits until no other run goes on.
-fn turn(py: Python<'_>) -> PyResult<MutexGuard<'static, ()>> {
-    loop {
-        match RUN.try_lock() {
-            Ok(alone) => return Ok(alone),
-            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => py.detach(|| std::thread::sleep(PAUSE)),
-        }
-        py.check_signals()?;
+/// The time in which this thread trains and no other one does.
+struct Turn(#[expect(dead_code, reason = "it is held")] MutexGuard<'static, ()>);
+
+impl Turn {
+    /// Waits until no other run goes on.
+    fn wait(py: Python<'_>) -> PyResult<Self> {
+        let alone = loop {
+            match RUN.try_lock() {
+                Ok(alone) => break alone,
+                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => py.detach(|| std::thread::sleep(PAUSE)),
+            }
+            py.check_signals()?;
+        };
+        TRAINS.set(true);
+        Ok(Self(alone))
     }
 }
 
-/// Draws faces in the layout of a data set; in this folder.
+impl Drop for Turn {
+    fn drop(&mut self) {
+        TRAINS.set(false);
+    }
+}
+
+/// Draws faces in the layout of a data set; returns its name, and its path as data are given.
 #[pyfunction]
-pub(crate) fn draw_faces(py: Python<'_>, layout: &str, out: PathBuf, per_class: usize, seed: u64) -> PyResult<()> {
+pub(crate) fn draw_faces(
+    py: Python<'_>,
+    layout: &str,
+    out: PathBuf,
+    per_class: usize,
+    seed: u64,
+) -> PyResult<(String, OsString)> {
     process::check()?;
     let layout = layout.parse::<Layout>().map_err(error::argument)?;
     let config = SynthConfig { layout, out, per_class, seed };
-    py.detach(|| config.write()).map(drop).map_err(error::data)
+    let spec = py.detach(|| config.write()).map_err(error::data)?;
+    let mut path = spec.path.into_os_string();
+    if let Some(images) = spec.images {
+        path.push("@");
+        path.push(images);
+    }
+    Ok((spec.layout.to_string(), path))
 }
 
 fn read(form: &str, recipe: &str, set: &[String]) -> PyResult<Recipe> {

@@ -158,6 +158,8 @@ def test_names_need_not_be_unicode(video, frames, recognizer, tmp_path):
     assert next(recognizer.predict_video(odd + ".mp4")).input.endswith("/\ufffd.mp4")
     assert recognizer.predict(odd + ".png").input.endswith("/\ufffd.png")
     assert emoxide.draw_faces(odd, per_class=1) == {"folder": odd} and os.path.isdir(odd)
+    plus = emoxide.draw_faces(tmp_path / "plus", layout="ferplus", per_class=8)
+    assert list(plus) == ["ferplus"] and recognizer.evaluate(plus)["n"] > 0
 
 
 def test_what_cannot_be_is_refused(frames, recognizer, tmp_path):

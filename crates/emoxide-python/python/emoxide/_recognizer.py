@@ -70,9 +70,9 @@ class Recognizer:
             "precision": precision,
         }
         self._native = _emoxide.Recognizer(**self._arguments)
-        if model != "default":
+        if self._arguments["model"] != "default":
             # It is found again when the working directory has changed.
-            self._arguments["model"] = os.path.abspath(os.fsdecode(model))
+            self._arguments["model"] = os.path.abspath(self._arguments["model"])
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_native"}

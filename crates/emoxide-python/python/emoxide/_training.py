@@ -90,8 +90,8 @@ def draw_faces(out: str | os.PathLike[str], *, layout: str = "folder", per_class
     Returns:
         What :func:`train` takes as ``data``.
     """
-    _emoxide.draw_faces(layout, out, whole("per_class", per_class, 1), whole("seed", seed, 0, bits=63))
-    return {layout: os.fsdecode(out)}
+    name, path = _emoxide.draw_faces(layout, out, whole("per_class", per_class, 1), whole("seed", seed, 0, bits=63))
+    return {name: path}
 
 
 def sources(data: Data) -> list[str]:

@@ -36,7 +36,7 @@ where
     R: FnMut(&[RgbImage]) -> Result<Vec<Vec<Face>>, E>,
 {
     /// Over the frames of the clip `input`, so many at a time. `recognise` is [`Recognizer::see`] or that of a [`Worker`]: a
-    /// list of faces a picture, those that [`Follower::search`] names.
+    /// list of faces a picture, those that [`Follower::search`] names; the iterator panics where it gives fewer lists.
     ///
     /// [`Recognizer::see`]: crate::recognizer::Recognizer::see
     /// [`Worker`]: crate::recognizer::Worker

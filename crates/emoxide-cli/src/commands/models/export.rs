@@ -92,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Finish> {
         }
         Format::Onnx | Format::Safetensors => (),
     }
-    if is_same(Path::new(model), output) {
+    if model != zoo::DEFAULT && is_same(Path::new(model), output) {
         bail!("{}: the checkpoint itself, which is read; choose another name for --output", output.display());
     }
     let mut described = output.as_os_str().to_owned();

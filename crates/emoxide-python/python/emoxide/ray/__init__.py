@@ -54,8 +54,8 @@ def analyze(
 
     Returns:
         A row a face, and one for a picture without any, with the columns of ``emoxide predict --format csv``; ``error`` says why a
-        picture could not be read. ``input`` names the picture: its path, ``archive.tar/member.jpg``, or what tables
-            and data sets have in the column ``input``, ``path`` or ``__key__``, else for tables the place ``table.parquet#row``.
+        picture could not be read. ``input`` names the picture: its path, ``archive.tar/member.jpg``, or what tables and data sets
+        have in the column ``input``, ``path`` or ``__key__``, else for tables the place ``table.parquet#row``.
 
     Raises:
         ValueError: Arguments that do not go together, or other ones than those that an output was begun with.

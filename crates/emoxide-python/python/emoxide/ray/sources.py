@@ -30,13 +30,12 @@ END = 1024
 #: Columns that name a picture in a table, in order.
 NAMES = ("input", "path", "__key__")
 #: A part's files: what each is, and for a table which of its row groups.
-#: ``source`` is the address under which it was found, whose file system has it at ``path``, and ``name`` what it is called.
+#: ``source`` is what it was found under, whose file system has it at ``path``.
 COLUMNS: dict[str, pa.DataType] = {
     "part": pa.int64(),
     "kind": pa.string(),
     "source": pa.string(),
     "path": pa.string(),
-    "name": pa.string(),
     "row_group": pa.int32(),
 }
 SCHEMA = pa.schema(COLUMNS)
@@ -83,11 +82,6 @@ def located(path: str) -> tuple[fs.FileSystem, str, str]:
     return fs.LocalFileSystem(), path, ""
 
 
-def _source(named: str) -> str:
-    """What is remembered of where files were found: an address, or nothing for files of the machine."""
-    return named if "://" in named else ""
-
-
 def _archive_ending(path: str) -> str | None:
     return next((ending for ending in ARCHIVES if path.lower().endswith(ending)), None)
 
@@ -102,8 +96,7 @@ def plan(images: Sequence[str], part_size: int, column: str) -> Parts:
         alone = kind != "file"
         if in_part and (alone or in_part == part_size):
             part, in_part = part + 1, 0
-        name_of = located(named)[2] + path
-        for name, value in zip(SCHEMA.names, (part, kind, _source(named), path, name_of, row_group)):
+        for name, value in zip(SCHEMA.names, (part, kind, named, path, row_group)):
             rows[name].append(value)
         part, in_part = (part + 1, 0) if alone else (part, in_part + 1)
 
@@ -150,9 +143,10 @@ def _listed(system: fs.FileSystem, folder: str, named: str) -> list[str]:
 def read(part: pa.Table, column: str) -> Iterator[Picture]:
     """The pictures of a part, one after another; one that cannot be read comes with the reason."""
     for row in part.to_pylist():
-        path, name = row["path"], row["name"]
+        path = name = row["path"]
         try:
-            system = located(row["source"])[0]
+            system, _, scheme = located(row["source"])
+            name = scheme + path
             if row["kind"] == "file":
                 # As it is, whatever its name ends with.
                 with system.open_input_stream(path, compression=None) as file:
